@@ -1,0 +1,2 @@
+//! Magnus.
+fn main() {}
