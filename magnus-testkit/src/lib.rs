@@ -1,1 +1,3 @@
 //! Magnus.
+
+pub mod transport;
