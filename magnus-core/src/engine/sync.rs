@@ -21,6 +21,9 @@ use crate::reconcile::Plan;
 use crate::secret::SecretStore;
 use crate::store::TaskStore;
 
+/// A connection with the revision of the settings it was opened with.
+type Opened = (i64, Arc<dyn Connection>);
+
 type Wrap = Arc<dyn Fn(Arc<dyn Connection>) -> Arc<dyn Connection> + Send + Sync>;
 
 /// Syncs connections with the hub: the [`SyncEngine`] over a store, connectors and secrets.
@@ -30,7 +33,7 @@ pub struct Engine {
     clock: Arc<dyn Clock>,
     connectors: HashMap<ToolName, Arc<dyn Connector>>,
     wrap: Option<Wrap>,
-    open: Mutex<HashMap<ConnectionId, (i64, Arc<dyn Connection>)>>,
+    open: Mutex<HashMap<ConnectionId, Opened>>,
 }
 
 impl fmt::Debug for Engine {
