@@ -55,7 +55,13 @@ enum Undo {
 
 impl<'a> Commit<'a> {
     fn new(tables: &'a mut Tables, connection: Option<ConnectionId>) -> Self {
-        Self { tables, connection, undo: Vec::new(), touched: Vec::new(), changed: ChangedRows::default() }
+        Self {
+            tables,
+            connection,
+            undo: Vec::new(),
+            touched: Vec::new(),
+            changed: ChangedRows::default(),
+        }
     }
 
     fn apply(mut self, changeset: &Changeset) -> CommitOutcome {
@@ -88,7 +94,11 @@ impl<'a> Commit<'a> {
     }
 
     fn write_project(&mut self, write: &ProjectWrite) -> bool {
-        let stored = self.tables.projects.get(&write.project.id).map(|project| project.version);
+        let stored = self
+            .tables
+            .projects
+            .get(&write.project.id)
+            .map(|project| project.version);
         if stored != write.expected {
             return false;
         }
@@ -125,7 +135,11 @@ impl<'a> Commit<'a> {
         unit.conflicts.iter().try_for_each(|write| self.write_conflict(write))?;
         for entry in &unit.history {
             require(self.tables.task(entry.task_id).is_some())?;
-            self.tables.history.entry(entry.task_id).or_default().push(entry.clone());
+            self.tables
+                .history
+                .entry(entry.task_id)
+                .or_default()
+                .push(entry.clone());
             self.undo.push(Undo::History(entry.task_id));
         }
         Ok(())
@@ -146,7 +160,10 @@ impl<'a> Commit<'a> {
         self.touched.extend(stored.map(|task| task.project_id));
         self.touched.push(task.project_id);
         require(self.tables.projects.contains_key(&task.project_id))?;
-        require(task.parent_id.is_none_or(|parent| parent == task.id || self.tables.task(parent).is_some()))?;
+        require(
+            task.parent_id
+                .is_none_or(|parent| parent == task.id || self.tables.task(parent).is_some()),
+        )?;
 
         let mut task = (**task).clone();
         task.version = expected.map_or(FIRST, RowVersion::next);
@@ -158,10 +175,14 @@ impl<'a> Commit<'a> {
     }
 
     fn match_appeared(&self, guard: &MatchGuard, new: TaskId) -> bool {
-        self.tables.tasks_with_title(guard.project_id, &guard.title_key).any(|task| {
-            let linked = self.connection.is_some_and(|here| self.tables.link_of_task(task.id, here).is_some());
-            task.id != new && !task.is_deleted() && !linked && !guard.known.contains(&task.id)
-        })
+        self.tables
+            .tasks_with_title(guard.project_id, &guard.title_key)
+            .any(|task| {
+                let linked = self
+                    .connection
+                    .is_some_and(|here| self.tables.link_of_task(task.id, here).is_some());
+                task.id != new && !task.is_deleted() && !linked && !guard.known.contains(&task.id)
+            })
     }
 
     fn write_link(&mut self, write: &LinkWrite) -> Result<(), StaleReason> {
@@ -169,7 +190,11 @@ impl<'a> Commit<'a> {
         unmoved(self.tables.link(link.id).map(|link| link.version), write.expected)?;
         let same_external = self.tables.link_by_external(link.connection_id, &link.external_id);
         let same_task = self.tables.link_of_task(link.task_id, link.connection_id);
-        if same_external.into_iter().chain(same_task).any(|other| other.id != link.id) {
+        if same_external
+            .into_iter()
+            .chain(same_task)
+            .any(|other| other.id != link.id)
+        {
             return Err(StaleReason::RowMoved);
         }
         require(self.tables.connections.contains_key(&link.connection_id))?;
@@ -196,23 +221,22 @@ impl<'a> Commit<'a> {
 
     fn write_conflict(&mut self, write: &ConflictWrite) -> Result<(), StaleReason> {
         let conflict = &write.conflict;
-        unmoved(self.tables.conflict(conflict.id).map(|conflict| conflict.version), write.expected)?;
-        let mut others =
-            self.tables.conflicts_of_field(conflict.link_id, conflict.field).filter(|other| other.id != conflict.id);
+        unmoved(
+            self.tables.conflict(conflict.id).map(|conflict| conflict.version),
+            write.expected,
+        )?;
+        let is_there = |is_same: &dyn Fn(&Conflict) -> bool| {
+            let mut others = self.tables.conflicts_of_field(conflict.link_id, conflict.field);
+            others.any(|other| other.id != conflict.id && is_same(other))
+        };
+        let is_decided_alike = |other: &Conflict| {
+            other.state == ConflictState::Decided && other.local == conflict.local && other.remote == conflict.remote
+        };
         match (conflict.state, write.expected) {
-            (ConflictState::Open, _) if others.any(|other| other.state == ConflictState::Open) => {
+            (ConflictState::Open, _) if is_there(&|other| other.state == ConflictState::Open) => {
                 return Err(StaleReason::RowMoved);
             }
-            (ConflictState::Decided, None) => {
-                let recorded = others.any(|other| {
-                    other.state == ConflictState::Decided
-                        && other.local == conflict.local
-                        && other.remote == conflict.remote
-                });
-                if recorded {
-                    return Ok(());
-                }
-            }
+            (ConflictState::Decided, None) if is_there(&is_decided_alike) => return Ok(()),
             _ => {}
         }
         require(self.tables.connections.contains_key(&conflict.connection_id))?;
@@ -256,9 +280,17 @@ impl<'a> Commit<'a> {
 }
 
 fn unmoved(stored: Option<RowVersion>, expected: Option<RowVersion>) -> Result<(), StaleReason> {
-    if stored == expected { Ok(()) } else { Err(StaleReason::RowMoved) }
+    if stored == expected {
+        Ok(())
+    } else {
+        Err(StaleReason::RowMoved)
+    }
 }
 
 fn require(present: bool) -> Result<(), StaleReason> {
-    if present { Ok(()) } else { Err(StaleReason::MissingReference) }
+    if present {
+        Ok(())
+    } else {
+        Err(StaleReason::MissingReference)
+    }
 }

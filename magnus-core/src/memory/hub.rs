@@ -57,6 +57,9 @@ fn matches(query: &TaskQuery, task: &Task) -> bool {
     query.deleted == task.is_deleted()
         && query.status.is_none_or(|status| task.status == status)
         && query.priority.is_none_or(|priority| task.priority == priority)
-        && query.source.as_ref().is_none_or(|source| task.source_tool.as_ref() == Some(source))
+        && query
+            .source
+            .as_ref()
+            .is_none_or(|source| task.source_tool.as_ref() == Some(source))
         && query.project_id.is_none_or(|project| task.project_id == project)
 }

@@ -21,16 +21,26 @@ impl LeaseStore for MemoryStore {
         let expires_at = end(now, ttl)?;
         let mut tables = self.tables();
         tables.require_connection(connection, "acquire lease")?;
-        let row = tables.leases.entry(connection).or_insert(LeaseRow { epoch: 0, holder: None });
+        let row = tables
+            .leases
+            .entry(connection)
+            .or_insert(LeaseRow { epoch: 0, holder: None });
         match &row.holder {
             Some((other, expires_at)) if *other != holder && *expires_at > now => {
-                return Ok(LeaseAnswer::Held { holder: other.clone(), expires_at: *expires_at });
+                return Ok(LeaseAnswer::Held {
+                    holder: other.clone(),
+                    expires_at: *expires_at,
+                });
             }
             _ => {}
         }
         row.epoch += 1;
         row.holder = Some((holder.clone(), expires_at));
-        Ok(LeaseAnswer::Granted(Lease { connection_id: connection, holder, epoch: row.epoch }))
+        Ok(LeaseAnswer::Granted(Lease {
+            connection_id: connection,
+            holder,
+            epoch: row.epoch,
+        }))
     }
 
     async fn renew_lease(&self, lease: Lease, ttl: Duration) -> Result<bool, StoreError> {
@@ -60,7 +70,11 @@ impl LeaseStore for MemoryStore {
 fn end(now: Timestamp, ttl: Duration) -> Result<Timestamp, StoreError> {
     let ttl = chrono::TimeDelta::from_std(ttl).ok();
     ttl.and_then(|ttl| now.checked_add_signed(ttl)).ok_or_else(|| {
-        StoreError::new(StoreErrorKind::Usage, "lease", "the time to live is too long to be a date")
+        StoreError::new(
+            StoreErrorKind::Usage,
+            "lease",
+            "the time to live is too long to be a date",
+        )
     })
 }
 
@@ -69,7 +83,10 @@ impl Tables {
     pub(super) fn holds(&self, lease: &Lease, now: Timestamp) -> bool {
         self.leases.get(&lease.connection_id).is_some_and(|row| {
             row.epoch == lease.epoch
-                && row.holder.as_ref().is_some_and(|(holder, until)| *holder == lease.holder && *until > now)
+                && row
+                    .holder
+                    .as_ref()
+                    .is_some_and(|(holder, until)| *holder == lease.holder && *until > now)
         })
     }
 
@@ -84,7 +101,10 @@ impl Tables {
             Fence::Lease(lease) if !self.holds(lease, now) => Err(StoreError::new(
                 StoreErrorKind::Fenced,
                 operation,
-                format!("the lease of connection {} was lost; nothing was changed", lease.connection_id),
+                format!(
+                    "the lease of connection {} was lost; nothing was changed",
+                    lease.connection_id
+                ),
             )),
             _ => Ok(()),
         }

@@ -24,18 +24,32 @@ impl LinkStore for MemoryStore {
     }
 
     async fn links(&self, connection: ConnectionId) -> Result<Vec<Link>, StoreError> {
-        Ok(self.tables().all_links().filter(|link| link.connection_id == connection).cloned().collect())
+        Ok(self
+            .tables()
+            .all_links()
+            .filter(|link| link.connection_id == connection)
+            .cloned()
+            .collect())
     }
 
     async fn links_of_mapping(&self, mapping: MappingId) -> Result<Vec<Link>, StoreError> {
-        Ok(self.tables().all_links().filter(|link| link.mapping_id == mapping).cloned().collect())
+        Ok(self
+            .tables()
+            .all_links()
+            .filter(|link| link.mapping_id == mapping)
+            .cloned()
+            .collect())
     }
 
     async fn links_of_tasks(&self, mut tasks: Vec<TaskId>) -> Result<Vec<Link>, StoreError> {
         tasks.sort_unstable();
         tasks.dedup();
         let tables = self.tables();
-        let mut links: Vec<Link> = tasks.into_iter().flat_map(|task| tables.links_of_task(task)).cloned().collect();
+        let mut links: Vec<Link> = tasks
+            .into_iter()
+            .flat_map(|task| tables.links_of_task(task))
+            .cloned()
+            .collect();
         links.sort_by_key(|link| link.id);
         Ok(links)
     }
@@ -61,12 +75,14 @@ impl LinkStore for MemoryStore {
     async fn conflicts(&self, query: ConflictQuery) -> Result<Vec<Conflict>, StoreError> {
         let tables = self.tables();
         let found = tables.all_conflicts().filter(|conflict| {
-            query.connection_id.is_none_or(|connection| conflict.connection_id == connection)
+            query
+                .connection_id
+                .is_none_or(|connection| conflict.connection_id == connection)
                 && query.task_id.is_none_or(|task| conflict.task_id == task)
                 && (!query.open_only || conflict.state == ConflictState::Open)
         });
         let mut found: Vec<Conflict> = found.cloned().collect();
-        found.sort_by(|a, b| (b.created_at, b.id).cmp(&(a.created_at, a.id)));
+        found.sort_by_key(|conflict| std::cmp::Reverse((conflict.created_at, conflict.id)));
         Ok(found)
     }
 

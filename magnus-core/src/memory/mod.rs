@@ -49,7 +49,12 @@ impl MemoryStore {
     /// An empty hub that takes the time of its leases and runs from `clock`.
     #[must_use]
     pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
-        Self { shared: Arc::new(Shared { tables: Mutex::new(Tables::default()), clock }) }
+        Self {
+            shared: Arc::new(Shared {
+                tables: Mutex::new(Tables::default()),
+                clock,
+            }),
+        }
     }
 
     // Every change is made under one guard without an await in it: dropping a future can leave nothing half done.

@@ -17,7 +17,10 @@ impl RunStore for MemoryStore {
         tables.require_connection(request.connection_id, "enqueue run")?;
         if let Some(run) = tables.run_of(request.connection_id, RunState::Queued) {
             run.request = run.request.merged(&request);
-            return Ok(Enqueued { run: run.clone(), joined: true });
+            return Ok(Enqueued {
+                run: run.clone(),
+                joined: true,
+            });
         }
         let run = Run {
             id: RunId::generate(),
@@ -37,7 +40,11 @@ impl RunStore for MemoryStore {
 
     async fn claim_run(&self, fence: Fence) -> Result<Option<Run>, StoreError> {
         let Some(connection) = fence.connection() else {
-            return Err(StoreError::new(StoreErrorKind::Usage, "claim run", "only the holder of a lease can claim"));
+            return Err(StoreError::new(
+                StoreErrorKind::Usage,
+                "claim run",
+                "only the holder of a lease can claim",
+            ));
         };
         let now = self.now();
         let mut tables = self.tables();
@@ -63,7 +70,11 @@ impl RunStore for MemoryStore {
         error_message: Option<String>,
     ) -> Result<(), StoreError> {
         if !state.is_final() {
-            return Err(StoreError::new(StoreErrorKind::Usage, "finish run", format!("{state} does not end a run")));
+            return Err(StoreError::new(
+                StoreErrorKind::Usage,
+                "finish run",
+                format!("{state} does not end a run"),
+            ));
         }
         let now = self.now();
         let mut tables = self.tables();
@@ -97,8 +108,10 @@ impl RunStore for MemoryStore {
         let now = self.now();
         let mut tables = self.tables();
         let started = tables.runs.values().filter(|run| run.state == RunState::Started);
-        let abandoned: Vec<RunId> =
-            started.filter(|run| !tables.is_leased(run.connection_id, now)).map(|run| run.id).collect();
+        let abandoned: Vec<RunId> = started
+            .filter(|run| !tables.is_leased(run.connection_id, now))
+            .map(|run| run.id)
+            .collect();
         let mut interrupted = Vec::new();
         for id in abandoned {
             if let Some(run) = tables.runs.get_mut(&id) {
@@ -115,14 +128,19 @@ impl RunStore for MemoryStore {
 
     async fn recent_runs(&self, limit: usize) -> Result<Vec<Run>, StoreError> {
         let mut runs: Vec<Run> = self.tables().runs.values().cloned().collect();
-        runs.sort_by(|a, b| (b.queued_at, b.id).cmp(&(a.queued_at, a.id)));
+        runs.sort_by_key(|run| std::cmp::Reverse((run.queued_at, run.id)));
         runs.truncate(limit);
         Ok(runs)
     }
 
     async fn unfinished_runs(&self) -> Result<Vec<Run>, StoreError> {
         let tables = self.tables();
-        let mut runs: Vec<Run> = tables.runs.values().filter(|run| !run.state.is_final()).cloned().collect();
+        let mut runs: Vec<Run> = tables
+            .runs
+            .values()
+            .filter(|run| !run.state.is_final())
+            .cloned()
+            .collect();
         runs.sort_by_key(|run| (run.queued_at, run.id));
         Ok(runs)
     }
@@ -130,7 +148,9 @@ impl RunStore for MemoryStore {
 
 impl Tables {
     fn run_of(&mut self, connection: ConnectionId, state: RunState) -> Option<&mut Run> {
-        self.runs.values_mut().find(|run| run.connection_id == connection && run.state == state)
+        self.runs
+            .values_mut()
+            .find(|run| run.connection_id == connection && run.state == state)
     }
 }
 

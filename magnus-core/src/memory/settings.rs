@@ -24,9 +24,15 @@ impl SettingsStore for MemoryStore {
         let mut tables = self.tables();
         let stored = tables.connections.get(&settings.id).map_or(0, |stored| stored.revision);
         if stored != settings.revision {
-            return Err(refused("the connection was changed or removed meanwhile; read it again"));
+            return Err(refused(
+                "the connection was changed or removed meanwhile; read it again",
+            ));
         }
-        if tables.connections.values().any(|other| other.id != settings.id && other.name == settings.name) {
+        if tables
+            .connections
+            .values()
+            .any(|other| other.id != settings.id && other.name == settings.name)
+        {
             return Err(refused("another connection has this name"));
         }
         settings.revision += 1;
@@ -39,12 +45,19 @@ impl SettingsStore for MemoryStore {
         if tables.connections.remove(&id).is_none() {
             return Ok(false);
         }
-        let conflicts: Vec<_> =
-            tables.all_conflicts().filter(|row| row.connection_id == id).map(|row| row.id).collect();
+        let conflicts: Vec<_> = tables
+            .all_conflicts()
+            .filter(|row| row.connection_id == id)
+            .map(|row| row.id)
+            .collect();
         for conflict in &conflicts {
             tables.set_conflict(*conflict, None);
         }
-        let links: Vec<_> = tables.all_links().filter(|row| row.connection_id == id).map(|row| row.id).collect();
+        let links: Vec<_> = tables
+            .all_links()
+            .filter(|row| row.connection_id == id)
+            .map(|row| row.id)
+            .collect();
         for link in &links {
             tables.set_link(*link, None);
         }
@@ -87,6 +100,10 @@ impl Tables {
         if self.connections.contains_key(&id) {
             return Ok(());
         }
-        Err(StoreError::new(StoreErrorKind::NotFound, operation, format!("there is no connection {id}")))
+        Err(StoreError::new(
+            StoreErrorKind::NotFound,
+            operation,
+            format!("there is no connection {id}"),
+        ))
     }
 }

@@ -48,7 +48,11 @@ impl Tables {
     }
 
     pub(super) fn tasks_of_project(&self, project: ProjectId) -> impl Iterator<Item = &Task> {
-        self.tasks_by_project.get(&project).into_iter().flatten().filter_map(|id| self.tasks.get(id))
+        self.tasks_by_project
+            .get(&project)
+            .into_iter()
+            .flatten()
+            .filter_map(|id| self.tasks.get(id))
     }
 
     pub(super) fn tasks_with_title(&self, project: ProjectId, title_key: &str) -> impl Iterator<Item = &Task> {
@@ -65,7 +69,10 @@ impl Tables {
         }
         if let Some(task) = row {
             self.tasks_by_project.entry(task.project_id).or_default().insert(id);
-            self.tasks_by_title.entry((task.project_id, task.title_key())).or_default().insert(id);
+            self.tasks_by_title
+                .entry((task.project_id, task.title_key()))
+                .or_default()
+                .insert(id);
             self.tasks.insert(id, task);
         }
         before
@@ -80,28 +87,36 @@ impl Tables {
     }
 
     pub(super) fn link_by_external(&self, connection: ConnectionId, id: &ExternalId) -> Option<&Link> {
-        self.links_by_external.get(&(connection, id.clone())).and_then(|id| self.links.get(id))
+        self.links_by_external
+            .get(&(connection, id.clone()))
+            .and_then(|id| self.links.get(id))
     }
 
     pub(super) fn link_of_task(&self, task: TaskId, connection: ConnectionId) -> Option<&Link> {
-        self.links_by_task.get(&(task, connection)).and_then(|id| self.links.get(id))
+        self.links_by_task
+            .get(&(task, connection))
+            .and_then(|id| self.links.get(id))
     }
 
     pub(super) fn links_of_task(&self, task: TaskId) -> impl Iterator<Item = &Link> {
         let least = ConnectionId::from_uuid(uuid::Uuid::nil());
         let greatest = ConnectionId::from_uuid(uuid::Uuid::max());
-        self.links_by_task.range((task, least)..=(task, greatest)).filter_map(|(_, id)| self.links.get(id))
+        self.links_by_task
+            .range((task, least)..=(task, greatest))
+            .filter_map(|(_, id)| self.links.get(id))
     }
 
     /// As [`Self::set_task`]. The keys must be free: the caller has looked.
     pub(super) fn set_link(&mut self, id: LinkId, row: Option<Link>) -> Option<Link> {
         let before = self.links.remove(&id);
         if let Some(link) = &before {
-            self.links_by_external.remove(&(link.connection_id, link.external_id.clone()));
+            self.links_by_external
+                .remove(&(link.connection_id, link.external_id.clone()));
             self.links_by_task.remove(&(link.task_id, link.connection_id));
         }
         if let Some(link) = row {
-            self.links_by_external.insert((link.connection_id, link.external_id.clone()), id);
+            self.links_by_external
+                .insert((link.connection_id, link.external_id.clone()), id);
             self.links_by_task.insert((link.task_id, link.connection_id), id);
             self.links.insert(id, link);
         }
@@ -128,7 +143,10 @@ impl Tables {
             drop_from(&mut self.conflicts_by_field, &(conflict.link_id, conflict.field), &id);
         }
         if let Some(conflict) = row {
-            self.conflicts_by_field.entry((conflict.link_id, conflict.field)).or_default().insert(id);
+            self.conflicts_by_field
+                .entry((conflict.link_id, conflict.field))
+                .or_default()
+                .insert(id);
             self.conflicts.insert(id, conflict);
         }
         before

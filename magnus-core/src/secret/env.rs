@@ -39,7 +39,10 @@ impl EnvSecretStore {
     /// Reads variables by `lookup`.
     #[must_use]
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<SecretString> + Send + Sync + 'static) -> Self {
-        Self { names: BTreeMap::new(), lookup: Box::new(lookup) }
+        Self {
+            names: BTreeMap::new(),
+            lookup: Box::new(lookup),
+        }
     }
 
     /// Takes the key of `connection` from the variable `name`.
@@ -54,14 +57,24 @@ impl EnvSecretStore {
     #[must_use]
     pub fn variable(&self, connection: ConnectionId) -> String {
         self.names.get(&connection).cloned().unwrap_or_else(|| {
-            format!("MAGNUS_API_KEY_{}", connection.to_string().to_uppercase().replace('-', "_"))
+            format!(
+                "MAGNUS_API_KEY_{}",
+                connection.to_string().to_uppercase().replace('-', "_")
+            )
         })
     }
 
     fn refused(&self, operation: &'static str, connection_id: ConnectionId) -> SecretError {
-        let message =
-            format!("the environment cannot be changed from here: set or unset {}", self.variable(connection_id));
-        SecretError { operation, connection_id, message, source: None }
+        let message = format!(
+            "the environment cannot be changed from here: set or unset {}",
+            self.variable(connection_id)
+        );
+        SecretError {
+            operation,
+            connection_id,
+            message,
+            source: None,
+        }
     }
 }
 
@@ -73,7 +86,9 @@ impl Default for EnvSecretStore {
 
 impl fmt::Debug for EnvSecretStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EnvSecretStore").field("names", &self.names).finish_non_exhaustive()
+        f.debug_struct("EnvSecretStore")
+            .field("names", &self.names)
+            .finish_non_exhaustive()
     }
 }
 
@@ -105,8 +120,8 @@ mod tests {
     async fn environment_is_read_and_never_written() {
         let id = ConnectionId::generate();
         let other = ConnectionId::generate();
-        let secrets = EnvSecretStore::from_lookup(|name| (name == "BOARD_KEY").then(|| "hidden".into()))
-            .named(id, "BOARD_KEY");
+        let secrets =
+            EnvSecretStore::from_lookup(|name| (name == "BOARD_KEY").then(|| "hidden".into())).named(id, "BOARD_KEY");
         assert_eq!(secrets.get(id).await.unwrap().unwrap().expose_secret(), "hidden");
         assert!(secrets.get(other).await.unwrap().is_none());
         assert!(secrets.delete(other).await.is_ok());
