@@ -52,7 +52,9 @@ impl MasterKey {
     /// The key with these bytes.
     #[must_use]
     pub fn from_bytes(bytes: [u8; LENGTH]) -> Self {
-        Self { bytes: SecretBox::new(Box::new(bytes)) }
+        Self {
+            bytes: SecretBox::new(Box::new(bytes)),
+        }
     }
 
     /// A new random key.
@@ -73,9 +75,9 @@ impl MasterKey {
         match std::env::var(Self::VARIABLE) {
             Ok(text) => Self::from_base64(&SecretString::from(text), Self::VARIABLE),
             Err(std::env::VarError::NotPresent) => Self::from_file(path),
-            Err(std::env::VarError::NotUnicode(_)) => {
-                Err(MasterKeyError::Malformed { origin: Self::VARIABLE.to_owned() })
-            }
+            Err(std::env::VarError::NotUnicode(_)) => Err(MasterKeyError::Malformed {
+                origin: Self::VARIABLE.to_owned(),
+            }),
         }
     }
 
@@ -84,7 +86,9 @@ impl MasterKey {
     /// # Errors
     /// The text is not the base64 of 32 bytes.
     pub fn from_base64(text: &SecretString, origin: &str) -> Result<Self, MasterKeyError> {
-        let malformed = || MasterKeyError::Malformed { origin: origin.to_owned() };
+        let malformed = || MasterKeyError::Malformed {
+            origin: origin.to_owned(),
+        };
         let bytes = STANDARD.decode(text.expose_secret().trim()).map_err(|_| malformed())?;
         Ok(Self::from_bytes(bytes.try_into().map_err(|_| malformed())?))
     }
@@ -102,7 +106,10 @@ impl MasterKey {
                     Ok(()) => Ok(key),
                     // Another process was faster; its key is the one.
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read_key(path),
-                    Err(source) => Err(MasterKeyError::File { path: path.to_owned(), source }),
+                    Err(source) => Err(MasterKeyError::File {
+                        path: path.to_owned(),
+                        source,
+                    }),
                 }
             }
             other => other,
@@ -121,7 +128,10 @@ impl fmt::Debug for MasterKey {
 }
 
 fn read_key(path: &Path) -> Result<MasterKey, MasterKeyError> {
-    let failed = |source| MasterKeyError::File { path: path.to_owned(), source };
+    let failed = |source| MasterKeyError::File {
+        path: path.to_owned(),
+        source,
+    };
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -136,7 +146,10 @@ fn read_key(path: &Path) -> Result<MasterKey, MasterKeyError> {
 
 /// Writes the key beside `path` and links it there: nobody can see a half-written file, and an existing one stays.
 fn write_new(path: &Path, key: &MasterKey) -> io::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     std::fs::create_dir_all(parent)?;
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.new", uuid::Uuid::new_v4()));
@@ -177,7 +190,10 @@ mod tests {
             use std::os::unix::fs::PermissionsExt;
             assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-            assert!(matches!(MasterKey::from_file(&path), Err(MasterKeyError::Exposed { .. })));
+            assert!(matches!(
+                MasterKey::from_file(&path),
+                Err(MasterKeyError::Exposed { .. })
+            ));
         }
     }
 
@@ -196,7 +212,10 @@ mod tests {
     fn malformed_key_is_refused_and_never_shown() {
         for text in ["", "c2hvcnQ=", "not base64!"] {
             let error = MasterKey::from_base64(&SecretString::from(text), "MAGNUS_MASTER_KEY").unwrap_err();
-            assert_eq!(error.to_string(), "MAGNUS_MASTER_KEY is not a master key: expected 32 bytes in base64");
+            assert_eq!(
+                error.to_string(),
+                "MAGNUS_MASTER_KEY is not a master key: expected 32 bytes in base64"
+            );
         }
         let key = MasterKey::from_bytes([7; 32]);
         assert_eq!(format!("{key:?}"), "MasterKey(hidden)");

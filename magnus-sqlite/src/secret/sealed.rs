@@ -1,39 +1,51 @@
-//! The secret store in the hub's database.
+//! The secret store in the hub.
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
 use magnus_core::model::ConnectionId;
 use magnus_core::secret::{SecretError, SecretStore};
+use magnus_core::store::TaskStore;
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::SqlitePool;
 
 use super::MasterKey;
 
 const NONCE_LENGTH: usize = 24;
 
-/// Keeps API keys in the hub's database, each sealed with XChaCha20-Poly1305 under the master key.
+/// The name under which the hub keeps the sealed key of a connection.
+const NAME: &str = "api_key";
+
+/// Keeps API keys in the hub, each sealed with XChaCha20-Poly1305 under the master key.
 ///
 /// A sealed key is bound to its connection: copied to another row it does not open. Whoever has the database alone
 /// has no key; whoever has the master key too has all.
 pub struct SealedSecretStore {
-    pool: SqlitePool,
+    hub: Arc<dyn TaskStore>,
     cipher: XChaCha20Poly1305,
 }
 
 impl SealedSecretStore {
-    pub(crate) fn new(pool: SqlitePool, key: &MasterKey) -> Self {
-        Self { pool, cipher: XChaCha20Poly1305::new(key.expose().into()) }
+    /// Keeps keys in `hub`, sealed under `key`.
+    #[must_use]
+    pub fn new(hub: Arc<dyn TaskStore>, key: &MasterKey) -> Self {
+        Self {
+            hub,
+            cipher: XChaCha20Poly1305::new(key.expose().into()),
+        }
     }
 
     fn seal(&self, connection: ConnectionId, secret: &SecretString) -> Result<Vec<u8>, SecretError> {
         let mut nonce = [0; NONCE_LENGTH];
         getrandom::fill(&mut nonce).map_err(|error| failed("put", connection, "no random numbers", error))?;
         let bound_to = bound_to(connection);
-        let payload = Payload { msg: secret.expose_secret().as_bytes(), aad: &bound_to };
+        let payload = Payload {
+            msg: secret.expose_secret().as_bytes(),
+            aad: &bound_to,
+        };
         let sealed = self
             .cipher
             .encrypt(&XNonce::from(nonce), payload)
@@ -52,8 +64,14 @@ impl SealedSecretStore {
         };
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LENGTH>().ok_or_else(refused)?;
         let bound_to = bound_to(connection);
-        let payload = Payload { msg: sealed, aad: &bound_to };
-        let secret = self.cipher.decrypt(&XNonce::from(*nonce), payload).map_err(|_| refused())?;
+        let payload = Payload {
+            msg: sealed,
+            aad: &bound_to,
+        };
+        let secret = self
+            .cipher
+            .decrypt(&XNonce::from(*nonce), payload)
+            .map_err(|_| refused())?;
         String::from_utf8(secret).map(SecretString::from).map_err(|_| refused())
     }
 }
@@ -64,7 +82,12 @@ fn bound_to(connection: ConnectionId) -> Vec<u8> {
 }
 
 fn plain_failure(operation: &'static str, connection_id: ConnectionId, message: &str) -> SecretError {
-    SecretError { operation, connection_id, message: message.to_owned(), source: None }
+    SecretError {
+        operation,
+        connection_id,
+        message: message.to_owned(),
+        source: None,
+    }
 }
 
 fn failed(
@@ -73,7 +96,12 @@ fn failed(
     message: &str,
     source: impl StdError + Send + Sync + 'static,
 ) -> SecretError {
-    SecretError { operation, connection_id, message: message.to_owned(), source: Some(Box::new(source)) }
+    SecretError {
+        operation,
+        connection_id,
+        message: message.to_owned(),
+        source: Some(Box::new(source)),
+    }
 }
 
 impl fmt::Debug for SealedSecretStore {
@@ -85,34 +113,19 @@ impl fmt::Debug for SealedSecretStore {
 #[async_trait]
 impl SecretStore for SealedSecretStore {
     async fn get(&self, connection: ConnectionId) -> Result<Option<SecretString>, SecretError> {
-        let sealed: Option<Vec<u8>> = sqlx::query_scalar("SELECT sealed FROM magnus_secrets WHERE connection_id = ?")
-            .bind(connection.to_string())
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(|error| failed("get", connection, "the database cannot be read", error))?;
+        let sealed = self.hub.get_sealed(connection, NAME.to_owned()).await;
+        let sealed = sealed.map_err(|error| failed("get", connection, "the hub cannot be read", error))?;
         sealed.map(|sealed| self.unseal(connection, &sealed)).transpose()
     }
 
     async fn put(&self, connection: ConnectionId, secret: SecretString) -> Result<(), SecretError> {
         let sealed = self.seal(connection, &secret)?;
-        sqlx::query(
-            "INSERT INTO magnus_secrets (connection_id, sealed) VALUES (?, ?)
-             ON CONFLICT (connection_id) DO UPDATE SET sealed = excluded.sealed",
-        )
-        .bind(connection.to_string())
-        .bind(sealed)
-        .execute(&self.pool)
-        .await
-        .map_err(|error| failed("put", connection, "the database cannot be written", error))?;
-        Ok(())
+        let put = self.hub.put_sealed(connection, NAME.to_owned(), Some(sealed)).await;
+        put.map_err(|error| failed("put", connection, "the hub cannot be written", error))
     }
 
     async fn delete(&self, connection: ConnectionId) -> Result<(), SecretError> {
-        sqlx::query("DELETE FROM magnus_secrets WHERE connection_id = ?")
-            .bind(connection.to_string())
-            .execute(&self.pool)
-            .await
-            .map_err(|error| failed("delete", connection, "the database cannot be written", error))?;
-        Ok(())
+        let deleted = self.hub.put_sealed(connection, NAME.to_owned(), None).await;
+        deleted.map_err(|error| failed("delete", connection, "the hub cannot be written", error))
     }
 }
