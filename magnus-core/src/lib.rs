@@ -4,6 +4,7 @@ pub mod clock;
 pub mod connection;
 pub mod engine;
 pub mod event;
+pub mod layer;
 pub mod model;
 pub mod reconcile;
 pub mod secret;
