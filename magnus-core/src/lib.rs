@@ -6,6 +6,7 @@ pub mod engine;
 pub mod event;
 pub mod layer;
 pub mod model;
+pub mod orchestrator;
 pub mod reconcile;
 pub mod secret;
 pub mod store;

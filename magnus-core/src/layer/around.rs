@@ -39,7 +39,7 @@ pub(super) struct Around<L> {
 }
 
 impl<L: Layer> Around<L> {
-    pub(super) fn new(inner: Arc<dyn Connection>, layer: L) -> Arc<dyn Connection> {
+    pub(super) fn wrap(inner: Arc<dyn Connection>, layer: L) -> Arc<dyn Connection> {
         Arc::new(Self { inner, layer })
     }
 }

@@ -81,10 +81,10 @@ impl Layers {
     /// Wraps a connection. The name tells connections apart in traces.
     #[must_use]
     pub fn wrap(&self, name: impl Into<String>, connection: Arc<dyn Connection>) -> Arc<dyn Connection> {
-        let connection = Around::new(connection, time_limit::TimeLimit::new(self.time_limit));
-        let connection = Around::new(connection, pace::Pace::new(self.pace));
-        let connection = Around::new(connection, retry::Retry::new(self.retry));
-        Around::new(connection, trace::Trace::new(name.into()))
+        let connection = Around::wrap(connection, time_limit::TimeLimit::new(self.time_limit));
+        let connection = Around::wrap(connection, pace::Pace::new(self.pace));
+        let connection = Around::wrap(connection, retry::Retry::new(self.retry));
+        Around::wrap(connection, trace::Trace::new(name.into()))
     }
 }
 

@@ -160,7 +160,7 @@ mod tests {
     use crate::connection::Outcome;
 
     fn paced(script: &Arc<Scripted>) -> Arc<dyn Connection> {
-        Around::new(
+        Around::wrap(
             Arc::clone(script) as Arc<dyn Connection>,
             Pace::new(PacePolicy::default()),
         )

@@ -172,7 +172,7 @@ mod tests {
     use crate::connection::ListProjects;
 
     fn retrying(script: &Arc<Scripted>) -> Arc<dyn Connection> {
-        Around::new(
+        Around::wrap(
             Arc::clone(script) as Arc<dyn Connection>,
             Retry::new(RetryPolicy::default()),
         )

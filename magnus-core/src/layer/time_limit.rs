@@ -60,7 +60,7 @@ mod tests {
 
     fn limited(limit: Duration) -> Arc<dyn Connection> {
         let script = Scripted::new([]).each_taking(10 * SECOND);
-        Around::new(script, TimeLimit::new(limit))
+        Around::wrap(script, TimeLimit::new(limit))
     }
 
     #[tokio::test(start_paused = true)]
