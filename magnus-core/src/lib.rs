@@ -5,6 +5,7 @@ pub mod connection;
 pub mod engine;
 pub mod event;
 pub mod layer;
+pub mod memory;
 pub mod model;
 pub mod orchestrator;
 pub mod reconcile;
