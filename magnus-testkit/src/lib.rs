@@ -1,3 +1,4 @@
-//! Magnus.
+#![doc = include_str!("../README.md")]
 
+pub mod sim;
 pub mod transport;
