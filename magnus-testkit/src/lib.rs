@@ -1,1 +1,3 @@
-//! Magnus.
+#![doc = include_str!("../README.md")]
+
+pub mod sim;

@@ -1,0 +1,1 @@
+//! Realistic tasks, the same for the same seed.
