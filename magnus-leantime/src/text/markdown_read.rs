@@ -38,7 +38,7 @@ fn block<'a>(node: &'a AstNode<'a>, depth: usize) -> Option<Block> {
             items: node.children().map(|item| item_of(item, depth + 1)).collect(),
         }),
         NodeValue::CodeBlock(code) => Block::Code {
-            language: code.info.split_whitespace().next().unwrap_or_default().to_owned(),
+            language: code.info.split_whitespace().next().unwrap_or_default().replace('`', ""),
             text: code.literal.trim_end_matches('\n').to_owned(),
         },
         NodeValue::ThematicBreak => Block::Rule,

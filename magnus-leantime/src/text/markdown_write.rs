@@ -207,7 +207,7 @@ fn is_tight(item: &Item) -> bool {
 fn prefixed(text: &str, first: &str, rest: &str) -> String {
     let lines = text.split('\n').enumerate().map(|(at, line)| {
         let prefix = if at == 0 { first } else { rest };
-        format!("{prefix}{line}").trim_end().to_owned()
+        if line.is_empty() { prefix.trim_end().to_owned() } else { format!("{prefix}{line}") }
     });
     lines.collect::<Vec<_>>().join("\n")
 }

@@ -51,12 +51,12 @@ pub(crate) fn paragraph(input: Vec<Inline>) -> Vec<Inline> {
 
 /// Inlines as one line: a heading or a table's header. Breaks become spaces.
 pub(crate) fn single_line(input: Vec<Inline>) -> Vec<Inline> {
-    paragraph(unbroken(input, true))
+    paragraph(unbroken(inlines(input), true))
 }
 
 /// Inlines as a table's cell: soft breaks become spaces, hard ones stay.
 pub(crate) fn cell(input: Vec<Inline>) -> Vec<Inline> {
-    paragraph(unbroken(input, false))
+    paragraph(unbroken(inlines(input), false))
 }
 
 /// Blocks without empty ones; neither has a list empty items.
