@@ -65,18 +65,34 @@ fn a_trip_through_html_changes_nothing_for_the_corpus() {
 fn what_the_web_editor_writes_becomes_plain_markdown() {
     let cases = [
         ("<p>Hello <b>world</b></p>", "Hello **world**"),
-        ("<h2>Steps</h2><ol><li>Open the <strong>menu</strong></li><li>Click <em>Save</em></li></ol>",
-         "## Steps\n\n1. Open the **menu**\n2. Click _Save_"),
-        ("<ul><li><p>one</p></li><li><p>two</p><ul><li><p>nested</p></li></ul></li></ul>", "- one\n- two\n  - nested"),
-        ("<pre><code class=\"language-rust\">fn main() { println!(\"&lt;hi&gt; &amp; bye\"); }</code></pre>",
-         "```rust\nfn main() { println!(\"<hi> & bye\"); }\n```"),
-        ("<table><tbody><tr><th>a</th><th>b</th></tr><tr><td>1</td><td>ü 🎉</td></tr></tbody></table>",
-         "| a | b |\n| --- | --- |\n| 1 | ü 🎉 |"),
-        ("<ul data-type=\"taskList\"><li data-type=\"taskItem\" data-checked=\"true\"><p>done</p></li><li data-type=\"taskItem\" data-checked=\"false\"><p>open</p></li></ul>",
-         "- [x] done\n- [ ] open"),
-        ("<p>a &lt;server&gt; placeholder, 2 &lt; 3 &amp;&amp; 4 &gt; 1<br>second line</p><p><a href=\"https://example.test/?a=1&amp;b=2\">link</a></p>",
-         "a \\<server> placeholder, 2 < 3 && 4 > 1\\\nsecond line\n\n[link](https://example.test/?a=1&b=2)"),
-        ("<p>x</p><blockquote><p>quote</p></blockquote><hr>", "x\n\n> quote\n\n---"),
+        (
+            "<h2>Steps</h2><ol><li>Open the <strong>menu</strong></li><li>Click <em>Save</em></li></ol>",
+            "## Steps\n\n1. Open the **menu**\n2. Click _Save_",
+        ),
+        (
+            "<ul><li><p>one</p></li><li><p>two</p><ul><li><p>nested</p></li></ul></li></ul>",
+            "- one\n- two\n  - nested",
+        ),
+        (
+            "<pre><code class=\"language-rust\">fn main() { println!(\"&lt;hi&gt; &amp; bye\"); }</code></pre>",
+            "```rust\nfn main() { println!(\"<hi> & bye\"); }\n```",
+        ),
+        (
+            "<table><tbody><tr><th>a</th><th>b</th></tr><tr><td>1</td><td>ü 🎉</td></tr></tbody></table>",
+            "| a | b |\n| --- | --- |\n| 1 | ü 🎉 |",
+        ),
+        (
+            "<ul data-type=\"taskList\"><li data-type=\"taskItem\" data-checked=\"true\"><p>done</p></li><li data-type=\"taskItem\" data-checked=\"false\"><p>open</p></li></ul>",
+            "- [x] done\n- [ ] open",
+        ),
+        (
+            "<p>a &lt;server&gt; placeholder, 2 &lt; 3 &amp;&amp; 4 &gt; 1<br>second line</p><p><a href=\"https://example.test/?a=1&amp;b=2\">link</a></p>",
+            "a \\<server> placeholder, 2 < 3 && 4 > 1\\\nsecond line\n\n[link](https://example.test/?a=1&b=2)",
+        ),
+        (
+            "<p>x</p><blockquote><p>quote</p></blockquote><hr>",
+            "x\n\n> quote\n\n---",
+        ),
         ("<p><s>old</s> <del>older</del></p>", "~~old~~ ~~older~~"),
         ("<p>a<strong> b </strong>c</p>", "a **b** c"),
         ("<p></p><p>text</p><p>&nbsp;</p>", "text"),
@@ -90,15 +106,23 @@ fn what_the_web_editor_writes_becomes_plain_markdown() {
 fn escaped_tags_never_become_live_ones() {
     let markdown = html_to_markdown("<p>&lt;b&gt;not bold&lt;/b&gt; &lt;script&gt;x&lt;/script&gt;</p>");
     let html = markdown_to_html(&markdown);
-    assert_eq!(html, "<p>&lt;b&gt;not bold&lt;/b&gt; &lt;script&gt;x&lt;/script&gt;</p>");
+    assert_eq!(
+        html,
+        "<p>&lt;b&gt;not bold&lt;/b&gt; &lt;script&gt;x&lt;/script&gt;</p>"
+    );
 }
 
 #[test]
 fn scripts_and_unsafe_links_do_not_pass() {
-    let markdown = html_to_markdown("<p>a<script>alert(1)</script><a href=\"javascript:x()\">b</a><img src=x onerror=alert(1)></p>");
+    let markdown = html_to_markdown(
+        "<p>a<script>alert(1)</script><a href=\"javascript:x()\">b</a><img src=x onerror=alert(1)></p>",
+    );
     assert_eq!(markdown, "ab![](x)");
     let html = markdown_to_html("<script>alert(1)</script> [x](javascript:alert(1)) <img src=x onerror=alert(1)>");
-    assert!(!html.contains("<script") && !html.contains("href") && !html.contains("<img"), "{html}");
+    assert!(
+        !html.contains("<script") && !html.contains("href") && !html.contains("<img"),
+        "{html}"
+    );
 }
 
 #[test]
@@ -120,7 +144,10 @@ fn a_typed_placeholder_inside_html_survives() {
 fn mentions_are_text_and_notify_nobody() {
     let html = markdown_to_html("@ada and @everyone");
     assert_eq!(html, "<p>@ada and @everyone</p>");
-    assert_eq!(html_to_markdown("<p><span data-type=\"mention\" data-id=\"7\">@Ada</span> hi</p>"), "@Ada hi");
+    assert_eq!(
+        html_to_markdown("<p><span data-type=\"mention\" data-id=\"7\">@Ada</span> hi</p>"),
+        "@Ada hi"
+    );
 }
 
 #[test]
@@ -131,7 +158,15 @@ fn hostile_input_is_bounded_and_keeps_its_text() {
     assert!(html_to_markdown(&formatting).contains('x'));
     let lists = format!("{}core", "<ul><li>".repeat(10_000));
     assert_eq!(html_to_markdown(&lists), "core");
-    for hostile in [">".repeat(20_000), "[".repeat(20_000), "*a ".repeat(5_000), "- ".repeat(5_000), "![".repeat(5_000), "<u>".repeat(3_000), "`a``".repeat(3_000)] {
+    for hostile in [
+        ">".repeat(20_000),
+        "[".repeat(20_000),
+        "*a ".repeat(5_000),
+        "- ".repeat(5_000),
+        "![".repeat(5_000),
+        "<u>".repeat(3_000),
+        "`a``".repeat(3_000),
+    ] {
         let html = markdown_to_html(&hostile);
         html_to_markdown(&html);
     }

@@ -51,13 +51,19 @@ pub(crate) fn markdown(literal: &str, care: Care, in_table: bool) -> String {
 }
 
 fn is_reference(after: &[char]) -> bool {
-    after.iter().take(40).take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '#' | ';')).any(|c| *c == ';')
+    after
+        .iter()
+        .take(40)
+        .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '#' | ';'))
+        .any(|c| *c == ';')
 }
 
 /// A line of a paragraph that must not be taken for the beginning of a block.
 pub(crate) fn line_start(line: &str) -> String {
     let trimmed = line.trim_start_matches([' ', '\t']);
-    let Some(first) = trimmed.chars().next() else { return String::new() };
+    let Some(first) = trimmed.chars().next() else {
+        return String::new();
+    };
     let risky = match first {
         '#' => trimmed.trim_start_matches('#').starts_with([' ', '\t']) || trimmed.chars().all(|c| c == '#'),
         '>' | '=' | '|' => true,

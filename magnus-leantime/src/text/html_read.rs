@@ -107,7 +107,10 @@ impl Reader {
             }
             return;
         }
-        let mut alignments = rows.first().map(|(_, alignments)| alignments.clone()).unwrap_or_default();
+        let mut alignments = rows
+            .first()
+            .map(|(_, alignments)| alignments.clone())
+            .unwrap_or_default();
         alignments.resize(columns, Alignment::None);
         let rows = rows
             .into_iter()
@@ -137,7 +140,10 @@ fn list(element: ElementRef<'_>, depth: usize) -> List {
     for child in element.child_elements() {
         if child.value().name() == "li" {
             let checked = checkbox(child);
-            items.push(Item { checked, blocks: nested(child, depth + 1) });
+            items.push(Item {
+                checked,
+                blocks: nested(child, depth + 1),
+            });
         } else {
             // A list straight inside a list belongs to the item before it.
             let mut reader = Reader::default();
@@ -162,8 +168,12 @@ fn checkbox(item: ElementRef<'_>) -> Option<bool> {
         if element.value().name() == "input" {
             return (element.attr("type") == Some("checkbox")).then(|| element.attr("checked").is_some());
         }
-        let first = element.children().find(|child| !matches!(child.value(), Node::Text(text) if text.trim().is_empty()));
-        at = first.and_then(ElementRef::wrap).filter(|first| matches!(first.value().name(), "input" | "label" | "p"));
+        let first = element
+            .children()
+            .find(|child| !matches!(child.value(), Node::Text(text) if text.trim().is_empty()));
+        at = first
+            .and_then(ElementRef::wrap)
+            .filter(|first| matches!(first.value().name(), "input" | "label" | "p"));
     }
     None
 }
@@ -184,7 +194,10 @@ fn code_block(element: ElementRef<'_>) -> Block {
         }
     }
     let text = text.replace("\r\n", "\n").replace(['\r', '\0'], "");
-    Block::Code { language, text: text.trim_end_matches('\n').to_owned() }
+    Block::Code {
+        language,
+        text: text.trim_end_matches('\n').to_owned(),
+    }
 }
 
 fn collect_rows(element: ElementRef<'_>, depth: usize, rows: &mut Vec<(Vec<Vec<Inline>>, Vec<Alignment>)>) {
@@ -192,8 +205,14 @@ fn collect_rows(element: ElementRef<'_>, depth: usize, rows: &mut Vec<(Vec<Vec<I
         match child.value().name() {
             "thead" | "tbody" | "tfoot" if depth <= MAX_DEPTH => collect_rows(child, depth + 1, rows),
             "tr" => {
-                let cells = child.child_elements().filter(|cell| matches!(cell.value().name(), "td" | "th"));
-                rows.push(cells.map(|cell| (cell_content(cell, depth + 1), alignment(cell))).unzip());
+                let cells = child
+                    .child_elements()
+                    .filter(|cell| matches!(cell.value().name(), "td" | "th"));
+                rows.push(
+                    cells
+                        .map(|cell| (cell_content(cell, depth + 1), alignment(cell)))
+                        .unzip(),
+                );
             }
             _ => {}
         }
@@ -226,7 +245,13 @@ fn flatten(block: Block, out: &mut Vec<Inline>) {
             }
         }
         Block::Table(table) => {
-            let text = table.rows.iter().flatten().map(|cell| plain_text(cell)).collect::<Vec<_>>().join(" ");
+            let text = table
+                .rows
+                .iter()
+                .flatten()
+                .map(|cell| plain_text(cell))
+                .collect::<Vec<_>>()
+                .join(" ");
             out.push(Inline::Text(text));
         }
         Block::Rule | Block::Comment(_) => {}
@@ -239,7 +264,9 @@ fn alignment(cell: ElementRef<'_>) -> Alignment {
         let (name, value) = rule.split_once(':')?;
         (name.trim() == "text-align").then(|| value.trim().to_owned())
     });
-    let value = from_style.or_else(|| cell.attr("align").map(str::to_ascii_lowercase)).unwrap_or_default();
+    let value = from_style
+        .or_else(|| cell.attr("align").map(str::to_ascii_lowercase))
+        .unwrap_or_default();
     match value.as_str() {
         "left" => Alignment::Left,
         "center" => Alignment::Center,
@@ -295,7 +322,11 @@ fn inline(element: ElementRef<'_>, depth: usize, out: &mut Vec<Inline>) {
         }),
         "iframe" => {
             let url = element.attr("src").unwrap_or_default().to_owned();
-            out.push(Inline::Link { url: url.clone(), title: String::new(), content: vec![Inline::Text(url)] });
+            out.push(Inline::Link {
+                url: url.clone(),
+                title: String::new(),
+                content: vec![Inline::Text(url)],
+            });
         }
         "script" | "style" | "template" | "svg" | "math" | "object" | "input" | "select" | "textarea" => {}
         _ => {

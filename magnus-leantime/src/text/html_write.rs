@@ -109,5 +109,9 @@ fn write_inlines(inlines: &[Inline], out: &mut String) {
 }
 
 fn title_attribute(title: &str) -> String {
-    if title.is_empty() { String::new() } else { format!(" title=\"{}\"", attribute(title)) }
+    if title.is_empty() {
+        String::new()
+    } else {
+        format!(" title=\"{}\"", attribute(title))
+    }
 }

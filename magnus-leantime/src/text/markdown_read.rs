@@ -25,13 +25,16 @@ fn blocks_of<'a>(node: &'a AstNode<'a>, depth: usize) -> Vec<Block> {
 
 fn block<'a>(node: &'a AstNode<'a>, depth: usize) -> Option<Block> {
     if depth > MAX_DEPTH {
-        return Some(Block::Paragraph(normalize::paragraph(vec![Inline::Text(text_below(node))])));
+        return Some(Block::Paragraph(normalize::paragraph(vec![Inline::Text(text_below(
+            node,
+        ))])));
     }
     Some(match &node.data().value {
         NodeValue::Paragraph => Block::Paragraph(normalize::paragraph(inlines_of(node, depth))),
-        NodeValue::Heading(heading) => {
-            Block::Heading(heading.level.clamp(1, 6), normalize::single_line(inlines_of(node, depth)))
-        }
+        NodeValue::Heading(heading) => Block::Heading(
+            heading.level.clamp(1, 6),
+            normalize::single_line(inlines_of(node, depth)),
+        ),
         NodeValue::BlockQuote => Block::Quote(blocks_of(node, depth)),
         NodeValue::List(list) => Block::List(List {
             start: (list.list_type == ListType::Ordered).then(|| u32::try_from(list.start).unwrap_or(1)),
@@ -63,7 +66,10 @@ fn item_of<'a>(node: &'a AstNode<'a>, depth: usize) -> Item {
         NodeValue::TaskItem(task) => Some(task.symbol.is_some()),
         _ => None,
     };
-    Item { checked, blocks: blocks_of(node, depth) }
+    Item {
+        checked,
+        blocks: blocks_of(node, depth),
+    }
 }
 
 fn table_of<'a>(node: &'a AstNode<'a>, alignments: &[TableAlignment], depth: usize) -> Block {
@@ -79,8 +85,10 @@ fn table_of<'a>(node: &'a AstNode<'a>, alignments: &[TableAlignment], depth: usi
     let rows = node
         .children()
         .map(|row| {
-            let mut cells: Vec<_> =
-                row.children().map(|cell| normalize::cell(inlines_of(cell, depth + 1))).collect();
+            let mut cells: Vec<_> = row
+                .children()
+                .map(|cell| normalize::cell(inlines_of(cell, depth + 1)))
+                .collect();
             cells.resize(alignments.len(), Vec::new());
             cells
         })
@@ -112,9 +120,11 @@ fn inlines_of<'a>(node: &'a AstNode<'a>, depth: usize) -> Vec<Inline> {
                 title: link.title.clone(),
                 content: inlines_of(child, depth + 1),
             },
-            NodeValue::Image(link) => {
-                Inline::Image { url: link.url.clone(), title: link.title.clone(), alt: text_below(child) }
-            }
+            NodeValue::Image(link) => Inline::Image {
+                url: link.url.clone(),
+                title: link.title.clone(),
+                alt: text_below(child),
+            },
             _ => Inline::Text(text_below(child)),
         };
         append(&mut levels, inline);
@@ -142,14 +152,23 @@ fn raw_tag(tag: &str, levels: &mut Vec<(Option<(Mark, String)>, Vec<Inline>)>) {
     if comment(tag).is_some() {
         return;
     }
-    let name = tag.trim_start_matches(['<', '/']).trim_end_matches(['>', '/']).trim().to_ascii_lowercase();
+    let name = tag
+        .trim_start_matches(['<', '/'])
+        .trim_end_matches(['>', '/'])
+        .trim()
+        .to_ascii_lowercase();
     let closing = tag.starts_with("</");
     match (name.as_str(), Mark::of_element(&name)) {
         ("br", _) if !closing => append(levels, Inline::HardBreak),
         (_, Some(mark)) if !closing && levels.len() < MAX_DEPTH => {
             levels.push((Some((mark, tag.to_owned())), Vec::new()));
         }
-        (_, Some(mark)) if closing && levels.iter().any(|level| matches!(&level.0, Some((open, _)) if *open == mark)) => {
+        (_, Some(mark))
+            if closing
+                && levels
+                    .iter()
+                    .any(|level| matches!(&level.0, Some((open, _)) if *open == mark)) =>
+        {
             while !matches!(levels.last(), Some((Some((open, _)), _)) if *open == mark) {
                 close_unmatched(levels);
             }

@@ -94,7 +94,11 @@ impl Writer {
     }
 
     fn paragraph(&self, content: &[Inline]) -> String {
-        self.inlines(content, false).split('\n').map(escape::line_start).collect::<Vec<_>>().join("\n")
+        self.inlines(content, false)
+            .split('\n')
+            .map(escape::line_start)
+            .collect::<Vec<_>>()
+            .join("\n")
     }
 
     fn list(&self, list: &List, flip: bool) -> String {
@@ -148,7 +152,11 @@ impl Writer {
             match inline {
                 Inline::Text(text) => out.push_str(&escape::markdown(text, self.care, in_table)),
                 Inline::Code(code) => out.push_str(&code_span(code, in_table)),
-                Inline::HardBreak => out.push_str(if in_table || self.care == Care::Strict { "<br>" } else { "\\\n" }),
+                Inline::HardBreak => out.push_str(if in_table || self.care == Care::Strict {
+                    "<br>"
+                } else {
+                    "\\\n"
+                }),
                 Inline::Marked(mark, content) => {
                     let content = self.inlines(content, in_table);
                     let (open, close) = self.delimiters(*mark, &out, next);
@@ -159,7 +167,11 @@ impl Writer {
                     if self.care == Care::Usual && plain_text(content) == *url && is_bare(url, &out, next) {
                         out.push_str(url);
                     } else {
-                        out.push_str(&format!("[{}]({})", close_brackets(&text), destination(url, title, in_table)));
+                        out.push_str(&format!(
+                            "[{}]({})",
+                            close_brackets(&text),
+                            destination(url, title, in_table)
+                        ));
                     }
                 }
                 Inline::Image { url, title, alt } => {
@@ -207,19 +219,31 @@ fn is_tight(item: &Item) -> bool {
 fn prefixed(text: &str, first: &str, rest: &str) -> String {
     let lines = text.split('\n').enumerate().map(|(at, line)| {
         let prefix = if at == 0 { first } else { rest };
-        if line.is_empty() { prefix.trim_end().to_owned() } else { format!("{prefix}{line}") }
+        if line.is_empty() {
+            prefix.trim_end().to_owned()
+        } else {
+            format!("{prefix}{line}")
+        }
     });
     lines.collect::<Vec<_>>().join("\n")
 }
 
 fn code_block(language: &str, text: &str) -> String {
     let fence = "`".repeat(longest_run(text, '`').max(2) + 1);
-    format!("{fence}{language}\n{}{}{fence}", text, if text.is_empty() { "" } else { "\n" })
+    format!(
+        "{fence}{language}\n{}{}{fence}",
+        text,
+        if text.is_empty() { "" } else { "\n" }
+    )
 }
 
 fn code_span(code: &str, in_table: bool) -> String {
     let fence = "`".repeat(shortest_free_run(code));
-    let code = if in_table { code.replace('|', "\\|") } else { code.to_owned() };
+    let code = if in_table {
+        code.replace('|', "\\|")
+    } else {
+        code.to_owned()
+    };
     let padded = code.starts_with('`') || code.ends_with('`') || (code.starts_with(' ') && code.ends_with(' '));
     let pad = if padded { " " } else { "" };
     format!("{fence}{pad}{code}{pad}{fence}")
@@ -261,7 +285,11 @@ fn destination(url: &str, title: &str, in_table: bool) -> String {
         url = format!("<{url}>");
     }
     let title = title.replace('\\', "\\\\").replace('"', "\\\"").replace('&', "&amp;");
-    let both = if title.is_empty() { url } else { format!("{url} \"{title}\"") };
+    let both = if title.is_empty() {
+        url
+    } else {
+        format!("{url} \"{title}\"")
+    };
     if in_table { both.replace('|', "\\|") } else { both }
 }
 
@@ -294,12 +322,19 @@ fn without_bare_links(blocks: Vec<Block>) -> Vec<Block> {
                 items: list
                     .items
                     .into_iter()
-                    .map(|item| Item { checked: item.checked, blocks: without_bare_links(item.blocks) })
+                    .map(|item| Item {
+                        checked: item.checked,
+                        blocks: without_bare_links(item.blocks),
+                    })
                     .collect(),
                 ..list
             }),
             Block::Table(table) => Block::Table(Table {
-                rows: table.rows.into_iter().map(|row| row.into_iter().map(unlinked).collect()).collect(),
+                rows: table
+                    .rows
+                    .into_iter()
+                    .map(|row| row.into_iter().map(unlinked).collect())
+                    .collect(),
                 ..table
             }),
             other => other,
@@ -313,8 +348,18 @@ fn unlinked(inlines: Vec<Inline>) -> Vec<Inline> {
         let inline = match inline {
             Inline::Link { url, title, content } if title.is_empty() => {
                 let text = plain_text(&content);
-                let same = url == text || url.strip_prefix("mailto:") == Some(&text) || url.strip_prefix("http://") == Some(&text);
-                if same { Inline::Text(text) } else { Inline::Link { url, title, content: unlinked(content) } }
+                let same = url == text
+                    || url.strip_prefix("mailto:") == Some(&text)
+                    || url.strip_prefix("http://") == Some(&text);
+                if same {
+                    Inline::Text(text)
+                } else {
+                    Inline::Link {
+                        url,
+                        title,
+                        content: unlinked(content),
+                    }
+                }
             }
             Inline::Marked(mark, content) => Inline::Marked(mark, unlinked(content)),
             other => other,

@@ -52,8 +52,16 @@ pub(crate) enum Inline {
     Text(String),
     Code(String),
     Marked(Mark, Vec<Inline>),
-    Link { url: String, title: String, content: Vec<Inline> },
-    Image { url: String, title: String, alt: String },
+    Link {
+        url: String,
+        title: String,
+        content: Vec<Inline>,
+    },
+    Image {
+        url: String,
+        title: String,
+        alt: String,
+    },
     HardBreak,
 }
 

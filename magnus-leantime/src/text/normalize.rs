@@ -28,14 +28,28 @@ pub(crate) fn inlines(input: Vec<Inline>) -> Vec<Inline> {
                 push(&mut out, Inline::Text(before));
                 match safe_url(&url) {
                     Some(url) if !content.is_empty() => {
-                        push(&mut out, Inline::Link { url, title: one_line(&title), content });
+                        push(
+                            &mut out,
+                            Inline::Link {
+                                url,
+                                title: one_line(&title),
+                                content,
+                            },
+                        );
                     }
                     _ => content.into_iter().for_each(|inline| push(&mut out, inline)),
                 }
                 push(&mut out, Inline::Text(after));
             }
             Inline::Image { url, title, alt } => match safe_image_url(&url) {
-                Some(url) => push(&mut out, Inline::Image { url, title: one_line(&title), alt: one_line(&alt) }),
+                Some(url) => push(
+                    &mut out,
+                    Inline::Image {
+                        url,
+                        title: one_line(&title),
+                        alt: one_line(&alt),
+                    },
+                ),
                 None => push(&mut out, Inline::Text(one_line(&alt))),
             },
             Inline::HardBreak => push(&mut out, Inline::HardBreak),
@@ -89,7 +103,11 @@ fn unbroken(input: Vec<Inline>, hard_too: bool) -> Vec<Inline> {
         .map(|inline| match inline {
             Inline::Text(text) => Inline::Text(text.replace(['\n', '\r'], " ")),
             Inline::Marked(mark, content) => Inline::Marked(mark, unbroken(content, hard_too)),
-            Inline::Link { url, title, content } => Inline::Link { url, title, content: unbroken(content, hard_too) },
+            Inline::Link { url, title, content } => Inline::Link {
+                url,
+                title,
+                content: unbroken(content, hard_too),
+            },
             Inline::HardBreak if hard_too => Inline::Text(" ".to_owned()),
             other => other,
         })
@@ -220,7 +238,10 @@ pub(crate) fn safe_url(url: &str) -> Option<String> {
     let scheme = scheme_of(&url);
     let safe = match scheme.as_deref() {
         None => !url.is_empty(),
-        Some(scheme) => matches!(scheme, "http" | "https" | "mailto" | "ftp" | "ftps" | "tel" | "sftp" | "ssh" | "git"),
+        Some(scheme) => matches!(
+            scheme,
+            "http" | "https" | "mailto" | "ftp" | "ftps" | "tel" | "sftp" | "ssh" | "git"
+        ),
     };
     safe.then_some(url)
 }

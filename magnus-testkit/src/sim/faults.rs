@@ -29,7 +29,10 @@ pub struct CallMatcher {
 
 impl fmt::Debug for CallMatcher {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("CallMatcher").field("conditions", &self.conditions.len()).finish()
+        formatter
+            .debug_struct("CallMatcher")
+            .field("conditions", &self.conditions.len())
+            .finish()
     }
 }
 
@@ -153,7 +156,11 @@ impl Fault {
     pub fn status(status: u16, body: impl Into<String>) -> Self {
         let body = body.into();
         let is_json = serde_json::from_str::<Value>(&body).is_ok();
-        let content_type = if is_json { "application/json" } else { "text/plain; charset=utf-8" };
+        let content_type = if is_json {
+            "application/json"
+        } else {
+            "text/plain; charset=utf-8"
+        };
         Self::status_with(status, &[("content-type", content_type)], body)
     }
 
@@ -163,10 +170,17 @@ impl Fault {
         let headers = headers
             .iter()
             .filter_map(|(name, value)| {
-                Some((axum::http::HeaderName::try_from(*name).ok()?, axum::http::HeaderValue::try_from(*value).ok()?))
+                Some((
+                    axum::http::HeaderName::try_from(*name).ok()?,
+                    axum::http::HeaderValue::try_from(*value).ok()?,
+                ))
             })
             .collect();
-        Self::Answer(CannedAnswer { status, headers, body: Bytes::from(body.into()) })
+        Self::Answer(CannedAnswer {
+            status,
+            headers,
+            body: Bytes::from(body.into()),
+        })
     }
 
     /// The answer's JSON goes through `change`.
@@ -190,7 +204,13 @@ impl FaultRule {
     /// A rule that hits the next matching call, once.
     #[must_use]
     pub fn new(matcher: CallMatcher, fault: Fault) -> Self {
-        Self { matcher, fault, skip: 0, remaining: Some(1), repeated: Arc::default() }
+        Self {
+            matcher,
+            fault,
+            skip: 0,
+            remaining: Some(1),
+            repeated: Arc::default(),
+        }
     }
 
     /// Hits this many matching calls.
@@ -282,7 +302,10 @@ impl Faults {
             if let Some(remaining) = &mut rule.remaining {
                 *remaining -= 1;
             }
-            return Some(Chosen { fault: rule.fault.clone(), repeated: Arc::clone(&rule.repeated) });
+            return Some(Chosen {
+                fault: rule.fault.clone(),
+                repeated: Arc::clone(&rule.repeated),
+            });
         }
         None
     }

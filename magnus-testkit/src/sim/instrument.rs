@@ -28,7 +28,12 @@ async fn handle(State((recorder, faults)): State<(Recorder, Faults)>, request: R
     let Ok(body) = to_bytes(body, BODY_LIMIT).await else {
         return plain(StatusCode::PAYLOAD_TOO_LARGE, "body too large");
     };
-    let call = Call::new(parts.method.clone(), parts.uri.path(), parts.uri.query().unwrap_or_default(), &body);
+    let call = Call::new(
+        parts.method.clone(),
+        parts.uri.path(),
+        parts.uri.query().unwrap_or_default(),
+        &body,
+    );
     let chosen = faults.choose(&call);
     let number = recorder.begin(call);
     let request = Request::from_parts(parts, Body::from(body));
@@ -95,8 +100,15 @@ fn canned(answer: &CannedAnswer) -> Response<Body> {
 fn html(status: u16) -> Response<Body> {
     let body = "<!DOCTYPE html><html><head><title>Please sign in</title></head><body><h1>Sign in</h1></body></html>";
     let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    canned(&CannedAnswer { status, headers, body: Bytes::from_static(body.as_bytes()) })
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/html; charset=utf-8"),
+    );
+    canned(&CannedAnswer {
+        status,
+        headers,
+        body: Bytes::from_static(body.as_bytes()),
+    })
 }
 
 /// A response whose body breaks at once: over a socket the connection ends early, in the process the body is an error.
@@ -111,7 +123,11 @@ async fn take_apart(response: Response<Body>) -> CannedAnswer {
     let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
     let mut headers = parts.headers;
     headers.remove(header::CONTENT_LENGTH);
-    CannedAnswer { status: parts.status.as_u16(), headers, body }
+    CannedAnswer {
+        status: parts.status.as_u16(),
+        headers,
+        body,
+    }
 }
 
 async fn change_body(response: Response<Body>, change: impl FnOnce(Bytes) -> Bytes) -> Response<Body> {
@@ -134,7 +150,10 @@ fn wrong_types(value: Value) -> Value {
         Value::Number(_) => Value::from("seven"),
         Value::Bool(_) => Value::from("perhaps"),
         Value::Array(items) => items.into_iter().map(wrong_types).collect(),
-        Value::Object(fields) => fields.into_iter().map(|(key, value)| (key, wrong_types(value))).collect(),
+        Value::Object(fields) => fields
+            .into_iter()
+            .map(|(key, value)| (key, wrong_types(value)))
+            .collect(),
         Value::Null => Value::Null,
     }
 }

@@ -96,7 +96,10 @@ impl Recorder {
     pub fn begin(&self, call: Call) -> CallNumber {
         let mut state = self.lock();
         state.calls.push(Recorded { call, status: None });
-        CallNumber { generation: state.generation, index: state.calls.len() - 1 }
+        CallNumber {
+            generation: state.generation,
+            index: state.calls.len() - 1,
+        }
     }
 
     /// Records the status answered to a call; without effect when the record was reset since.
@@ -126,7 +129,11 @@ impl Recorder {
         let mut counts = BTreeMap::new();
         for recorded in &self.lock().calls {
             let call = &recorded.call;
-            let what = if call.rpc_methods.is_empty() { call.route.clone() } else { call.rpc_methods.join("+") };
+            let what = if call.rpc_methods.is_empty() {
+                call.route.clone()
+            } else {
+                call.rpc_methods.join("+")
+            };
             *counts.entry((call.method.to_string(), what)).or_insert(0) += 1;
         }
         counts
