@@ -1,0 +1,49 @@
+//! What happened, as it happens.
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::Progress;
+use crate::model::{ConnectionId, RunCounts, RunId, RunState};
+
+/// What happened to a run. Sent to whoever listens; a slow listener misses some and is told how many.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Event {
+    /// It waits for its turn.
+    RunQueued {
+        /// The run.
+        run_id: RunId,
+        /// The connection.
+        connection_id: ConnectionId,
+    },
+    /// It began.
+    RunStarted {
+        /// The run.
+        run_id: RunId,
+        /// The connection.
+        connection_id: ConnectionId,
+    },
+    /// It came further.
+    RunProgress {
+        /// The run.
+        run_id: RunId,
+        /// The connection.
+        connection_id: ConnectionId,
+        /// How far.
+        progress: Progress,
+    },
+    /// It ended.
+    RunFinished {
+        /// The run.
+        run_id: RunId,
+        /// The connection.
+        connection_id: ConnectionId,
+        /// How.
+        state: RunState,
+        /// What it did.
+        counts: RunCounts,
+        /// Why it is not `completed`.
+        message: Option<String>,
+    },
+}

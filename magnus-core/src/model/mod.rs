@@ -1,0 +1,47 @@
+//! The words of Magnus as types: what the hub holds, what a tool shows, and what joins them.
+
+mod conflict;
+mod direction;
+mod field;
+mod history;
+mod ids;
+mod intent;
+mod link;
+mod mapping;
+mod patch;
+mod person;
+mod project;
+mod remote;
+mod run;
+mod settings;
+mod status;
+mod task;
+pub mod text;
+mod value;
+
+pub use conflict::{Conflict, ConflictState, Resolution, Side};
+pub use direction::Direction;
+pub use field::{Field, UnknownField};
+pub use history::{HistoryEntry, Rule};
+pub use ids::{
+    ChangesetId, ConflictId, ConnectionId, ExternalId, IntentId, InvalidExternalId, LinkId, MappingId, ProjectId,
+    RowVersion, RunId, TaskId, ToolName,
+};
+pub use intent::{Intent, IntentField, IntentOperation, IntentState};
+pub use link::{Base, Link, LinkState, LocalBase, Refusal, RemoteBase};
+pub use mapping::{Cursor, Mapping, MappingState};
+pub use patch::TaskPatch;
+pub use person::Person;
+pub use project::Project;
+pub use remote::{RemoteField, RemoteProject, RemoteTask, RemoteValue, RemoteVersion};
+pub use run::{Counts, ItemOutcome, Run, RunCounts, RunReport, RunRequest, RunState, Scope, Trigger};
+pub use settings::{
+    ConflictPolicy, ConnectionOptions, ConnectionSettings, DeletionPolicy, GuardLimit, GuardLimits, MatchPolicy,
+    ProjectPolicy, SyncFrequency,
+};
+pub use status::{Priority, Status, UnknownName};
+pub use task::Task;
+pub use value::{Value, WrongValueType};
+
+/// An instant in UTC. Calendar dates never pass through it.
+pub type Timestamp = chrono::DateTime<chrono::Utc>;

@@ -1,0 +1,278 @@
+//! One sync of one connection, as it is asked for, recorded and reported.
+
+use std::fmt;
+use std::ops::AddAssign;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::status::named_enum;
+use super::{ConnectionId, Direction, ExternalId, RunId, TaskId, Timestamp};
+
+named_enum! {
+    /// The state of a run. `queued` and `started` may change; the others are final.
+    RunState, "run state", {
+        /// Waits for its turn.
+        Queued = "queued",
+        /// Runs: "in progress".
+        Started = "started",
+        /// Every listing complete, no item failed or uncertain.
+        Completed = "completed",
+        /// Some items failed or some mapping was not read.
+        Partial = "partial",
+        /// Nothing useful was done.
+        Failed = "failed",
+        /// Stopped by request.
+        Cancelled = "cancelled",
+        /// Its process died or was shut down.
+        Interrupted = "interrupted",
+        /// A guard stopped it before anything was written to the tool.
+        Halted = "halted",
+    }
+}
+
+impl RunState {
+    /// Whether the state will not change any more.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        !matches!(self, Self::Queued | Self::Started)
+    }
+}
+
+named_enum! {
+    /// Who or what asked for a run.
+    Trigger, "trigger", {
+        /// A person, or a program for a person.
+        Manual = "manual",
+        /// The schedule.
+        Schedule = "schedule",
+        /// A webhook of the tool.
+        Webhook = "webhook",
+        /// A run that died is taken up again.
+        Resume = "resume",
+        /// Another run changed hub tasks that are linked here too.
+        Ripple = "ripple",
+    }
+}
+
+named_enum! {
+    /// What a run covers.
+    Scope, "scope", {
+        /// Projects and tasks.
+        All = "all",
+        /// The list of projects only.
+        Projects = "projects",
+        /// Tasks of the projects mapped already.
+        Tasks = "tasks",
+    }
+}
+
+/// A request to sync one connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct RunRequest {
+    /// The connection.
+    pub connection_id: ConnectionId,
+    /// Which way; `None`: as the connection says. A wider one than the connection's is refused.
+    pub direction: Option<Direction>,
+    /// What is covered.
+    pub scope: Scope,
+    /// Who or what asked.
+    pub trigger: Trigger,
+}
+
+impl RunRequest {
+    /// A request by a person for everything, in the connection's own direction.
+    #[must_use]
+    pub const fn new(connection_id: ConnectionId) -> Self {
+        Self {
+            connection_id,
+            direction: None,
+            scope: Scope::All,
+            trigger: Trigger::Manual,
+        }
+    }
+
+    /// Which way to sync.
+    #[must_use]
+    pub const fn direction(mut self, direction: Option<Direction>) -> Self {
+        self.direction = direction;
+        self
+    }
+
+    /// What to cover.
+    #[must_use]
+    pub const fn scope(mut self, scope: Scope) -> Self {
+        self.scope = scope;
+        self
+    }
+
+    /// Who or what asks.
+    #[must_use]
+    pub const fn trigger(mut self, trigger: Trigger) -> Self {
+        self.trigger = trigger;
+        self
+    }
+
+    /// What a queued request becomes when another joins it: it covers what both cover. An omitted direction is the
+    /// connection's own and thus the widest; a person's trigger is kept before all others.
+    #[must_use]
+    pub fn merged(&self, other: &Self) -> Self {
+        Self {
+            connection_id: self.connection_id,
+            direction: self.direction.zip(other.direction).map(|(a, b)| a.union(b)),
+            scope: if self.scope == other.scope {
+                self.scope
+            } else {
+                Scope::All
+            },
+            trigger: self.trigger.min(other.trigger),
+        }
+    }
+}
+
+/// How many items ended how. Each counts once, under the first that applies of: failed, conflicted,
+/// created/updated/deleted, skipped, unchanged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Made on either side.
+    pub created: u64,
+    /// Changed on either side.
+    pub updated: u64,
+    /// Deleted or archived on either side.
+    pub deleted: u64,
+    /// Looked at; nothing to do.
+    pub unchanged: u64,
+    /// With a field that is held or whose losing value was recorded in this run.
+    pub conflicted: u64,
+    /// Left alone for a stated reason.
+    pub skipped: u64,
+    /// Went wrong.
+    pub failed: u64,
+}
+
+impl Counts {
+    /// All items looked at.
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.changed() + self.unchanged + self.conflicted + self.skipped + self.failed
+    }
+
+    /// Items created, updated or deleted.
+    #[must_use]
+    pub const fn changed(&self) -> u64 {
+        self.created + self.updated + self.deleted
+    }
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.created += other.created;
+        self.updated += other.updated;
+        self.deleted += other.deleted;
+        self.unchanged += other.unchanged;
+        self.conflicted += other.conflicted;
+        self.skipped += other.skipped;
+        self.failed += other.failed;
+    }
+}
+
+/// The counts of a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunCounts {
+    /// Of projects.
+    pub projects: Counts,
+    /// Of tasks.
+    pub tasks: Counts,
+}
+
+/// How one item ended, when that is worth telling: not for unchanged ones.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ItemOutcome {
+    /// The hub task, if there is one.
+    pub task_id: Option<TaskId>,
+    /// The external task, if there is one.
+    pub external_id: Option<ExternalId>,
+    /// Its title.
+    pub title: String,
+    /// `created`, `updated`, `deleted`, `conflicted`, `skipped` or `failed`.
+    pub outcome: String,
+    /// What happened, or why not.
+    pub detail: String,
+}
+
+/// What a run did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunReport {
+    /// How many items ended how.
+    pub counts: RunCounts,
+    /// Items worth telling, at most [`RunReport::MAX_ITEMS`].
+    pub items: Vec<ItemOutcome>,
+    /// How many further items were left out of `items`.
+    pub items_omitted: u64,
+    /// What went wrong with the run or with a whole mapping, in words for people.
+    pub problems: Vec<String>,
+    /// Hub rows changed, for the run log.
+    pub hub_changes: u64,
+    /// Remote writes accepted.
+    pub remote_writes: u64,
+    /// What a halted run would have done, rendered as data.
+    pub plan: Option<serde_json::Value>,
+}
+
+impl RunReport {
+    /// The most items that a report lists.
+    pub const MAX_ITEMS: usize = 1000;
+
+    /// Adds an item, or counts it as omitted beyond the limit.
+    pub fn push_item(&mut self, item: ItemOutcome) {
+        if self.items.len() < Self::MAX_ITEMS {
+            self.items.push(item);
+        } else {
+            self.items_omitted += 1;
+        }
+    }
+}
+
+/// One sync of one connection as the run log holds it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its id.
+    pub id: RunId,
+    /// The connection.
+    pub connection_id: ConnectionId,
+    /// What was asked.
+    pub request: RunRequest,
+    /// Where it stands.
+    pub state: RunState,
+    /// Whether somebody asked to cancel it.
+    pub cancel_requested: bool,
+    /// What it did, once it ended.
+    pub report: RunReport,
+    /// Why it failed, was interrupted or halted, in words for people.
+    pub error_message: Option<String>,
+    /// When it was asked for.
+    pub queued_at: Timestamp,
+    /// When it began.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub completed_at: Option<Timestamp>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_joins_widens_and_never_narrows() {
+        let id = ConnectionId::generate();
+        let pull = RunRequest::new(id)
+            .direction(Some(Direction::Pull))
+            .trigger(Trigger::Ripple);
+        let push = RunRequest::new(id).direction(Some(Direction::Push)).scope(Scope::Tasks);
+        let merged = pull.merged(&push);
+        assert_eq!(merged.direction, Some(Direction::Bidirectional));
+        assert_eq!((merged.scope, merged.trigger), (Scope::All, Trigger::Manual));
+        assert_eq!(pull.merged(&RunRequest::new(id)).direction, None);
+    }
+}

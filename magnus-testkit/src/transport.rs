@@ -1,0 +1,75 @@
+//! A transport that calls an [`axum::Router`] in this process.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use bytes::Bytes;
+use http::{Request, Response, Uri};
+use magnus_transport::{Sent, Transport, TransportError, TransportErrorKind};
+use tower::ServiceExt;
+
+/// Answers every request from a router, whatever its host. No socket is opened, so it works under paused time.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(async {
+/// use axum::{Router, routing::get};
+/// use magnus_testkit::transport::RouterTransport;
+/// use magnus_transport::Transport;
+///
+/// let tool = RouterTransport::new(Router::new().route("/ping", get(|| async { "pong" })));
+/// let request = http::Request::get("http://tool.test/ping").body(bytes::Bytes::new())?;
+/// assert_eq!(tool.send(request).await?.body(), "pong");
+/// # Ok::<(), Box<dyn std::error::Error>>(()) }).expect("pong");
+/// ```
+#[derive(Clone)]
+pub struct RouterTransport {
+    router: Router,
+}
+
+impl RouterTransport {
+    /// A transport that answers from `router`.
+    pub fn new(router: Router) -> Self {
+        Self { router }
+    }
+}
+
+impl fmt::Debug for RouterTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RouterTransport").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Transport for RouterTransport {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        let (mut parts, body) = request.into_parts();
+        let context = format!("{} {}", parts.method, parts.uri.path());
+        let Some(authority) = parts.uri.authority().cloned() else {
+            return Err(TransportError::new(TransportErrorKind::InvalidUrl, Sent::No, context));
+        };
+        // As on the wire: the host is a header, and the target is a path with its query.
+        if let Ok(host) = authority.as_str().parse() {
+            parts.headers.entry(http::header::HOST).or_insert(host);
+        }
+        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+        parts.uri = target.parse::<Uri>().map_err(|error| {
+            TransportError::new(TransportErrorKind::InvalidUrl, Sent::No, context.clone()).with_source(error)
+        })?;
+        let answer = match self
+            .router
+            .clone()
+            .oneshot(Request::from_parts(parts, Body::from(body)))
+            .await
+        {
+            Ok(answer) => answer,
+            Err(never) => match never {},
+        };
+        let (parts, body) = answer.into_parts();
+        let body = to_bytes(body, usize::MAX).await.map_err(|error| {
+            TransportError::new(TransportErrorKind::Interrupted, Sent::Maybe, context).with_source(error)
+        })?;
+        Ok(Response::from_parts(parts, body))
+    }
+}
