@@ -215,6 +215,7 @@ impl fmt::Display for ConnectionError {
         }
         if !self.0.context.is_empty() {
             let context: Vec<String> = self
+                .0
                 .context
                 .iter()
                 .map(|(key, value)| format!("{key} {value}"))
