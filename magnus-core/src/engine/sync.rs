@@ -24,7 +24,7 @@ use crate::store::TaskStore;
 /// A connection with the revision of the settings it was opened with.
 type Opened = (i64, Arc<dyn Connection>);
 
-type Wrap = Arc<dyn Fn(Arc<dyn Connection>) -> Arc<dyn Connection> + Send + Sync>;
+type Wrap = Arc<dyn Fn(&ConnectionSettings, Arc<dyn Connection>) -> Arc<dyn Connection> + Send + Sync>;
 
 /// Syncs connections with the hub: the [`SyncEngine`] over a store, connectors and secrets.
 pub struct Engine {
@@ -77,7 +77,7 @@ impl Engine {
     #[must_use]
     pub fn with_layers(
         mut self,
-        wrap: impl Fn(Arc<dyn Connection>) -> Arc<dyn Connection> + Send + Sync + 'static,
+        wrap: impl Fn(&ConnectionSettings, Arc<dyn Connection>) -> Arc<dyn Connection> + Send + Sync + 'static,
     ) -> Self {
         self.wrap = Some(Arc::new(wrap));
         self
@@ -111,7 +111,7 @@ impl Engine {
         let policy = settings.options.deletions;
         let name = settings.name.clone();
         let connection = connector
-            .open(settings, secret)
+            .open(settings.clone(), secret)
             .await
             .map_err(|error| RunError::from(error.with_context("connection", &name)).with_connection(id))?;
         if policy == DeletionPolicy::Archive && !connection.capabilities().archive {
@@ -122,7 +122,7 @@ impl Engine {
             return Err(RunError::new(RunErrorKind::Connection, message).with_connection(id));
         }
         Ok(match &self.wrap {
-            Some(wrap) => wrap(connection),
+            Some(wrap) => wrap(&settings, connection),
             None => connection,
         })
     }
