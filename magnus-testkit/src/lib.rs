@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
 
+pub mod replay;
 pub mod sim;
 pub mod transport;

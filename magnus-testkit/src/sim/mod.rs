@@ -6,6 +6,7 @@
 
 pub mod faults;
 mod instrument;
+pub mod leantime;
 pub mod openproject;
 pub mod record;
 pub mod seed;
