@@ -84,9 +84,14 @@ pub(crate) fn from_answer(attempt: Attempt, answer: &Response<Bytes>) -> Connect
     let error = match status {
         StatusCode::UNAUTHORIZED => attempt.error(Kind::Unauthorized, or("check the API key")),
         StatusCode::FORBIDDEN => attempt.error(Kind::Forbidden, or("the key's user lacks a permission")),
-        StatusCode::NOT_FOUND | StatusCode::GONE => {
+        // Only the API itself can say that something is gone: a proxy's 404 proves no absence.
+        StatusCode::NOT_FOUND if body.is_some() => {
             attempt.error(Kind::NotFound, or("gone, or hidden from the key's user"))
         }
+        StatusCode::NOT_FOUND => attempt.error(
+            Kind::Protocol,
+            "there is no OpenProject API at this address; check the instance URL",
+        ),
         StatusCode::CONFLICT => attempt.error(Kind::VersionConflict, or("changed by somebody else")),
         StatusCode::UNPROCESSABLE_ENTITY => attempt
             .error(Kind::Rejected, or("refused"))
@@ -189,6 +194,18 @@ mod tests {
         );
         let read = from_answer(Attempt::read("read"), &answer(502, page));
         assert_eq!((read.kind(), read.outcome()), (Kind::Unavailable, Outcome::NotApplied));
+    }
+
+    #[test]
+    fn a_proxys_404_proves_no_absence() {
+        let error = from_answer(Attempt::read("read"), &answer(404, "<html>Not found</html>"));
+        assert_eq!(error.kind(), Kind::Protocol);
+        let body =
+            r#"{"_type":"Error","errorIdentifier":"urn:openproject-org:api:v3:errors:NotFound","message":"Gone."}"#;
+        assert_eq!(
+            from_answer(Attempt::read("read"), &answer(404, body)).kind(),
+            Kind::NotFound
+        );
     }
 
     #[test]

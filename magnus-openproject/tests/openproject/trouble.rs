@@ -58,7 +58,7 @@ async fn a_refused_write_was_surely_not_applied() {
     for (status, kind) in [
         (401, ConnectionErrorKind::Unauthorized),
         (403, ConnectionErrorKind::Forbidden),
-        (404, ConnectionErrorKind::NotFound),
+        (404, ConnectionErrorKind::Protocol),
         (413, ConnectionErrorKind::Rejected),
         (429, ConnectionErrorKind::RateLimited),
     ] {
