@@ -1,5 +1,7 @@
 //! Where API keys are kept.
 
+mod env;
+
 use std::error::Error as StdError;
 use std::fmt::Debug;
 
@@ -7,6 +9,8 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 
 use crate::model::ConnectionId;
+
+pub use env::EnvSecretStore;
 
 /// What went wrong with a secret. Never holds the secret.
 #[derive(Debug, thiserror::Error)]

@@ -1,1 +1,23 @@
-//! Magnus.
+#![doc = include_str!("../README.md")]
+
+mod columns;
+mod commit;
+mod conflicts;
+mod error;
+mod history;
+mod hub;
+mod instant;
+mod intents;
+mod leases;
+mod links;
+mod location;
+mod mappings;
+mod open;
+mod projects;
+mod runs;
+mod secret;
+mod settings;
+mod tasks;
+
+pub use open::SqliteStore;
+pub use secret::{MasterKey, MasterKeyError, SealedSecretStore};

@@ -44,7 +44,7 @@ pub enum RemoteBase {
     /// The tool's value as it returned it.
     Agreed(RemoteValue),
     /// The tool's value could not be resolved (an unknown parent); pulled once it can.
-    Unseen,
+    Unseen(RemoteValue),
 }
 
 /// The value of one field as the sides stood when they last agreed. Two, since a tool may not hold a value exactly.

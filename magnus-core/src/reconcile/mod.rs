@@ -1,5 +1,24 @@
 //! The hard decisions, as pure functions over values: no async, no clock, no I/O.
+//!
+//! Data flows through the modules in this order: what a tool showed ([`Observation`]), how its values look from the hub
+//! ([`Lens`]), what happens to one field ([`decide`]), to one linked item ([`merge_item`]), to unlinked ones
+//! ([`match_items`]), to a whole mapping ([`plan_mapping`]), and whether a person should look first ([`guard`]).
 
+mod decide;
+mod guard;
+mod hierarchy;
+mod item;
+mod lens;
+mod mapping;
+mod matching;
+mod observation;
 mod plan;
 
+pub use decide::{FieldDecision, FieldInput, Hold, decide};
+pub use guard::{Extent, guard};
+pub use item::{Item, ItemMerge, Outgoing, Setting, merge_item, needs_reading};
+pub use lens::{Lens, References, Sendable};
+pub use mapping::{Entry, MappingInput, MappingPlan, Push, plan_mapping};
+pub use matching::{Candidate, Matches, match_items};
+pub use observation::{Absence, Observation};
 pub use plan::{FieldChange, Plan, PlannedAction, PlannedItem, PlannedMapping};

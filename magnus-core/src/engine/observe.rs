@@ -1,0 +1,196 @@
+//! Reads what the tool has, and how far that can be believed.
+
+use std::collections::{HashMap, HashSet};
+
+use super::RunError;
+use super::session::{Active, Session};
+use crate::connection::{ConnectionError, ConnectionExt, ListTasks, ProjectReading, ReadTask, Reading, Translator};
+use crate::model::{Conflict, ExternalId, Link, LinkState, Mapping, Task, TaskId, Trigger};
+use crate::reconcile::{Absence, Lens, Observation, References, needs_reading};
+
+/// A scheduled run sweeps the ids of a mapping whose last complete reading is older than this.
+const SWEEP_INTERVAL: chrono::TimeDelta = chrono::TimeDelta::hours(1);
+
+/// The hub's side of one mapping.
+#[derive(Debug, Default)]
+pub(super) struct HubView {
+    /// The tasks of the hub project, and those of links that point out of it.
+    pub(super) tasks: HashMap<TaskId, Task>,
+    /// All links of the connection.
+    pub(super) links: Vec<Link>,
+    /// The open conflicts of the connection.
+    pub(super) conflicts: Vec<Conflict>,
+}
+
+impl Session {
+    /// Reads the hub's side of a mapping.
+    pub(super) async fn hub_view(&self, mapping: &Mapping) -> Result<HubView, RunError> {
+        let tasks = self.store.tasks_of_project(mapping.project_id).await?;
+        let mut tasks: HashMap<TaskId, Task> = tasks.into_iter().map(|task| (task.id, task)).collect();
+        let links = self.store.links(self.settings.id).await?;
+        let elsewhere: Vec<TaskId> = links
+            .iter()
+            .map(|link| link.task_id)
+            .filter(|task| !tasks.contains_key(task))
+            .collect();
+        for task in self.store.tasks(elsewhere).await? {
+            tasks.insert(task.id, task);
+        }
+        let query = crate::store::ConflictQuery::open(Some(self.settings.id));
+        Ok(HubView {
+            tasks,
+            links,
+            conflicts: self.store.conflicts(query).await?,
+        })
+    }
+
+    /// Reads the tool's side of a mapping: what changed, what is there, and what became of what is not.
+    pub(super) async fn observe(
+        &self,
+        active: &mut Active,
+        view: &HubView,
+        trigger: Trigger,
+        translator: &dyn Translator,
+    ) -> Result<(), ConnectionError> {
+        let mapping = &active.mapping;
+        let project = mapping.external_id.clone();
+        let since = mapping
+            .cursor
+            .clone()
+            .filter(|_| self.capabilities.incremental && mapping.first_contact_done);
+        let whole = since.is_none();
+        let request = ListTasks::new(project.clone()).changed_since(since);
+        let (tasks, cursor) = self.connection.all_tasks(request).await?;
+        let mut observation = Observation::default();
+        for task in tasks {
+            observation.tasks.insert(task.id.clone(), task);
+        }
+        if whole {
+            observation.ids = Some(observation.tasks.keys().cloned().collect());
+        } else if self.capabilities.id_sweep && self.sweeps(mapping, view, trigger) {
+            observation.ids = Some(self.connection.all_ids(project.clone()).await?);
+        }
+        active.cursor = cursor;
+        let wanted = self.to_read(mapping, view, &observation, translator);
+        self.read_into(&mut observation, wanted, &project).await?;
+        active.observation = observation;
+        Ok(())
+    }
+
+    /// Whether to list all ids: always for a person, and whenever something may be created in the tool.
+    fn sweeps(&self, mapping: &Mapping, view: &HubView, trigger: Trigger) -> bool {
+        let linked: HashSet<TaskId> = view.links.iter().map(|link| link.task_id).collect();
+        let unlinked_task = view
+            .tasks
+            .values()
+            .any(|task| task.project_id == mapping.project_id && !task.is_deleted() && !linked.contains(&task.id));
+        let overdue = mapping
+            .last_sync_at
+            .is_none_or(|last| self.now() - last >= SWEEP_INTERVAL);
+        matches!(trigger, Trigger::Manual | Trigger::Resume) || unlinked_task || overdue
+    }
+
+    /// The items that must be read by id: missing ones, unexplained ones, and those that wait for something.
+    fn to_read(
+        &self,
+        mapping: &Mapping,
+        view: &HubView,
+        observation: &Observation,
+        translator: &dyn Translator,
+    ) -> Vec<ExternalId> {
+        let mut references = References::default();
+        for link in view.links.iter().filter(|link| link.state == LinkState::Live) {
+            references.join(link.task_id, link.external_id.clone());
+        }
+        let lens = Lens::new(translator, &mapping.external_id, &references);
+        let in_conflict: HashSet<_> = view.conflicts.iter().map(|conflict| conflict.link_id).collect();
+        let seen = |id: &ExternalId| observation.tasks.contains_key(id);
+        let mut wanted = Vec::new();
+        for link in view
+            .links
+            .iter()
+            .filter(|link| link.mapping_id == mapping.id && !seen(&link.external_id))
+        {
+            let missing = observation
+                .ids
+                .as_ref()
+                .is_some_and(|ids| !ids.contains(&link.external_id));
+            let waiting = view.tasks.get(&link.task_id).is_some_and(|task| {
+                let moved_in_hub = task.project_id != mapping.project_id && link.state == LinkState::Live;
+                let in_conflict = in_conflict.contains(&link.id);
+                moved_in_hub || needs_reading(task, link, in_conflict, &lens, &self.capabilities)
+            });
+            if (missing && link.state == LinkState::Live) || waiting {
+                wanted.push(link.external_id.clone());
+            }
+        }
+        let settled: HashSet<&ExternalId> = view
+            .links
+            .iter()
+            .filter(|link| matches!(link.state, LinkState::Live | LinkState::GoneLocal))
+            .map(|link| &link.external_id)
+            .collect();
+        let unexplained = observation
+            .ids
+            .iter()
+            .flatten()
+            .filter(|id| !settled.contains(id) && !seen(id));
+        wanted.extend(unexplained.cloned());
+        wanted.sort();
+        wanted.dedup();
+        wanted
+    }
+
+    /// Reads items by id. An absence is believed only while the project itself reads as open.
+    async fn read_into(
+        &self,
+        observation: &mut Observation,
+        wanted: Vec<ExternalId>,
+        project: &ExternalId,
+    ) -> Result<(), ConnectionError> {
+        let mut project_doubt: Option<Option<String>> = None;
+        for chunk in wanted.chunks(self.capabilities.batch_size.max(1)) {
+            let requests = chunk
+                .iter()
+                .map(|id| ReadTask {
+                    id: id.clone(),
+                    project: project.clone(),
+                })
+                .collect();
+            let readings = self.connection.read(requests).await?;
+            for (id, reading) in chunk.iter().zip(readings) {
+                let absence = match reading {
+                    Reading::Present(task) => {
+                        observation.tasks.insert(id.clone(), *task);
+                        continue;
+                    }
+                    Reading::Moved(task) => Absence::MovedTo(task.project),
+                    Reading::Denied => Absence::Unsure("the tool says that we may not see it".to_owned()),
+                    Reading::Absent => {
+                        let doubt = match &project_doubt {
+                            Some(known) => known.clone(),
+                            None => {
+                                let doubt = self.project_doubt(project).await?;
+                                project_doubt = Some(doubt.clone());
+                                doubt
+                            }
+                        };
+                        doubt.map_or(Absence::Gone, Absence::Unsure)
+                    }
+                };
+                observation.absent.insert(id.clone(), absence);
+            }
+        }
+        Ok(())
+    }
+
+    /// Why an absence in this project proves nothing; `None` if it does.
+    async fn project_doubt(&self, project: &ExternalId) -> Result<Option<String>, ConnectionError> {
+        Ok(match self.connection.read_project(project.clone()).await? {
+            ProjectReading::Open(_) => None,
+            ProjectReading::Closed => Some("its project is closed or archived".to_owned()),
+            ProjectReading::Denied => Some("we may not see its project any more".to_owned()),
+            ProjectReading::Absent => Some("its project is gone or hidden from us".to_owned()),
+        })
+    }
+}

@@ -1,0 +1,108 @@
+//! One run as it goes: what it works with, and the small steps that all its parts share.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::tally::Tally;
+use super::{RunContext, RunError, RunErrorKind};
+use crate::clock::Clock;
+use crate::connection::{Capabilities, Connection, Translator};
+use crate::model::{ConnectionSettings, Direction, ExternalId, Field, Mapping, RunReport, TaskId, Timestamp};
+use crate::reconcile::Observation;
+use crate::store::{Changeset, CommitOutcome, StoreErrorKind, TaskStore, Unit};
+
+/// How many units go into one commit: large enough that a first pull is fast, small enough that nobody waits long.
+const UNITS_PER_COMMIT: usize = 500;
+
+/// One run as it goes.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) store: Arc<dyn TaskStore>,
+    pub(super) connection: Arc<dyn Connection>,
+    pub(super) capabilities: Capabilities,
+    pub(super) settings: ConnectionSettings,
+    pub(super) direction: Direction,
+    pub(super) context: RunContext,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) tally: Tally,
+    pub(super) report: RunReport,
+    /// Tasks for which nothing is sent in this run any more, with the reason.
+    pub(super) blocked: HashMap<TaskId, String>,
+    /// Why no new item of the tool may be taken over.
+    pub(super) no_import: Option<String>,
+    /// Fields that the tool refused in a create of this run: the create is tried again without them.
+    pub(super) create_refusals: HashMap<TaskId, BTreeMap<Field, String>>,
+    /// How often an item was decided on anew since somebody was faster.
+    pub(super) attempts: HashMap<ExternalId, u32>,
+    /// Failures in a row that say something of the connection as a whole.
+    pub(super) fatal_in_a_row: u32,
+}
+
+/// A mapping that takes part in the run, with what was seen of it.
+#[derive(Debug)]
+pub(super) struct Active {
+    pub(super) mapping: Mapping,
+    pub(super) direction: Direction,
+    pub(super) observation: Observation,
+    /// Where the next incremental listing may start.
+    pub(super) cursor: Option<crate::model::Cursor>,
+    /// Whether the mapping is stored already.
+    pub(super) stored: bool,
+}
+
+/// The tool's tables for all active mappings.
+pub(super) type Tables = Arc<dyn Translator>;
+
+impl Session {
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Stops between operations if somebody asked for it, or if the right to write is gone.
+    pub(super) fn checkpoint(&self) -> Result<(), RunError> {
+        if self.context.cancellation.is_cancelled() {
+            return Err(self.error(RunErrorKind::Cancelled, "cancelled by request"));
+        }
+        if !self.context.lease.stands() {
+            return Err(self.error(
+                RunErrorKind::LeaseLost,
+                "the lease ran out; another process may run this connection",
+            ));
+        }
+        Ok(())
+    }
+
+    pub(super) fn error(&self, kind: RunErrorKind, message: impl Into<String>) -> RunError {
+        RunError::new(kind, message).with_connection(self.settings.id)
+    }
+
+    /// Commits units in order, in chunks. Answers the indices of those that went stale.
+    pub(super) async fn commit_units(&mut self, units: Vec<Unit>) -> Result<Vec<usize>, RunError> {
+        let mut stale = Vec::new();
+        let mut offset = 0;
+        let mut rest = units.into_iter().peekable();
+        while rest.peek().is_some() {
+            let chunk: Vec<Unit> = rest.by_ref().take(UNITS_PER_COMMIT).collect();
+            let length = chunk.len();
+            let outcome = self.commit(Changeset::of(chunk)).await?;
+            self.report.hub_changes += u64::try_from(length - outcome.stale.len()).unwrap_or(u64::MAX);
+            stale.extend(outcome.stale.iter().map(|unit| offset + unit.index));
+            offset += length;
+        }
+        Ok(stale)
+    }
+
+    /// Commits a changeset; if the answer is lost, asks once more with the same id, which changes nothing twice.
+    pub(super) async fn commit(&self, changeset: Changeset) -> Result<CommitOutcome, RunError> {
+        if changeset.is_empty() {
+            return Ok(CommitOutcome::default());
+        }
+        let fence = self.context.fence.clone();
+        match self.store.commit(fence.clone(), changeset.clone()).await {
+            Err(error) if error.kind() == StoreErrorKind::Unavailable => {
+                Ok(self.store.commit(fence, changeset).await?)
+            }
+            answer => Ok(answer?),
+        }
+    }
+}

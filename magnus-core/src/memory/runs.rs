@@ -1,0 +1,161 @@
+//! The run log.
+
+use async_trait::async_trait;
+
+use super::MemoryStore;
+use super::tables::Tables;
+use crate::model::{ConnectionId, Run, RunId, RunReport, RunRequest, RunState, Timestamp};
+use crate::store::{Enqueued, Fence, RunStore, StoreError, StoreErrorKind};
+
+const ABANDONED: &str = "the process that ran it ended without finishing it";
+
+#[async_trait]
+impl RunStore for MemoryStore {
+    async fn enqueue_run(&self, request: RunRequest) -> Result<Enqueued, StoreError> {
+        let now = self.now();
+        let mut tables = self.tables();
+        tables.require_connection(request.connection_id, "enqueue run")?;
+        if let Some(run) = tables.run_of(request.connection_id, RunState::Queued) {
+            run.request = run.request.merged(&request);
+            return Ok(Enqueued {
+                run: run.clone(),
+                joined: true,
+            });
+        }
+        let run = Run {
+            id: RunId::generate(),
+            connection_id: request.connection_id,
+            request,
+            state: RunState::Queued,
+            cancel_requested: false,
+            report: RunReport::default(),
+            error_message: None,
+            queued_at: now,
+            started_at: None,
+            completed_at: None,
+        };
+        tables.runs.insert(run.id, run.clone());
+        Ok(Enqueued { run, joined: false })
+    }
+
+    async fn claim_run(&self, fence: Fence) -> Result<Option<Run>, StoreError> {
+        let Some(connection) = fence.connection() else {
+            return Err(StoreError::new(
+                StoreErrorKind::Usage,
+                "claim run",
+                "only the holder of a lease can claim",
+            ));
+        };
+        let now = self.now();
+        let mut tables = self.tables();
+        tables.check_fence(&fence, now, "claim run")?;
+        if let Some(dead) = tables.run_of(connection, RunState::Started) {
+            end(dead, RunState::Interrupted, Some(ABANDONED.to_owned()), now);
+        }
+        let Some(run) = tables.run_of(connection, RunState::Queued) else {
+            return Ok(None);
+        };
+        run.state = RunState::Started;
+        run.started_at = Some(now);
+        let run = run.clone();
+        tables.due.remove(&connection);
+        Ok(Some(run))
+    }
+
+    async fn finish_run(
+        &self,
+        id: RunId,
+        state: RunState,
+        report: RunReport,
+        error_message: Option<String>,
+    ) -> Result<(), StoreError> {
+        if !state.is_final() {
+            return Err(StoreError::new(
+                StoreErrorKind::Usage,
+                "finish run",
+                format!("{state} does not end a run"),
+            ));
+        }
+        let now = self.now();
+        let mut tables = self.tables();
+        let run = tables
+            .runs
+            .get_mut(&id)
+            .ok_or_else(|| StoreError::new(StoreErrorKind::NotFound, "finish run", format!("there is no run {id}")))?;
+        if !run.state.is_final() {
+            run.report = report;
+            end(run, state, error_message, now);
+        }
+        Ok(())
+    }
+
+    async fn request_cancel(&self, id: RunId) -> Result<Option<Run>, StoreError> {
+        let now = self.now();
+        let mut tables = self.tables();
+        let Some(run) = tables.runs.get_mut(&id) else {
+            return Ok(None);
+        };
+        if !run.state.is_final() {
+            run.cancel_requested = true;
+        }
+        if run.state == RunState::Queued {
+            end(run, RunState::Cancelled, None, now);
+        }
+        Ok(Some(run.clone()))
+    }
+
+    async fn interrupt_abandoned(&self) -> Result<Vec<Run>, StoreError> {
+        let now = self.now();
+        let mut tables = self.tables();
+        let started = tables.runs.values().filter(|run| run.state == RunState::Started);
+        let abandoned: Vec<RunId> = started
+            .filter(|run| !tables.is_leased(run.connection_id, now))
+            .map(|run| run.id)
+            .collect();
+        let mut interrupted = Vec::new();
+        for id in abandoned {
+            if let Some(run) = tables.runs.get_mut(&id) {
+                end(run, RunState::Interrupted, Some(ABANDONED.to_owned()), now);
+                interrupted.push(run.clone());
+            }
+        }
+        Ok(interrupted)
+    }
+
+    async fn run(&self, id: RunId) -> Result<Option<Run>, StoreError> {
+        Ok(self.tables().runs.get(&id).cloned())
+    }
+
+    async fn recent_runs(&self, limit: usize) -> Result<Vec<Run>, StoreError> {
+        let mut runs: Vec<Run> = self.tables().runs.values().cloned().collect();
+        runs.sort_by_key(|run| std::cmp::Reverse((run.queued_at, run.id)));
+        runs.truncate(limit);
+        Ok(runs)
+    }
+
+    async fn unfinished_runs(&self) -> Result<Vec<Run>, StoreError> {
+        let tables = self.tables();
+        let mut runs: Vec<Run> = tables
+            .runs
+            .values()
+            .filter(|run| !run.state.is_final())
+            .cloned()
+            .collect();
+        runs.sort_by_key(|run| (run.queued_at, run.id));
+        Ok(runs)
+    }
+}
+
+impl Tables {
+    fn run_of(&mut self, connection: ConnectionId, state: RunState) -> Option<&mut Run> {
+        self.runs
+            .values_mut()
+            .find(|run| run.connection_id == connection && run.state == state)
+    }
+}
+
+fn end(run: &mut Run, state: RunState, error_message: Option<String>, now: Timestamp) {
+    run.state = state;
+    run.error_message = error_message;
+    run.completed_at = Some(now);
+}

@@ -1,0 +1,386 @@
+//! What happens to one field, from the two bases and the two present values.
+
+use super::lens::{Lens, Sendable};
+use crate::connection::{Decoded, FieldSupport};
+use crate::model::{
+    Base, ConflictPolicy, Direction, Field, LocalBase, Refusal, RemoteBase, RemoteField, RemoteValue, Rule, Timestamp,
+    Value,
+};
+
+/// Edits closer together than this cannot be told apart by time.
+const NEWEST_MARGIN: chrono::TimeDelta = chrono::TimeDelta::seconds(2);
+
+/// Everything that a decision on one field depends on.
+#[derive(Debug, Clone)]
+pub struct FieldInput<'a> {
+    /// The field.
+    pub field: Field,
+    /// What the tool can do with it.
+    pub support: FieldSupport,
+    /// What the sides last agreed on; `None` at first contact.
+    pub base: Option<&'a Base>,
+    /// The hub's value.
+    pub local: &'a Value,
+    /// The tool's value.
+    pub remote: &'a RemoteField,
+    /// A value that the tool refused before.
+    pub refusal: Option<&'a Refusal>,
+    /// When the hub's value was last changed, if it ever was.
+    pub local_time: Option<Timestamp>,
+    /// When the tool's item was last touched, where that can be trusted.
+    pub remote_time: Option<Timestamp>,
+}
+
+/// What holds a field in place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Hold {
+    /// The direction of the run does not allow the move.
+    Direction,
+    /// The tool cannot hold the hub's value.
+    Unholdable,
+    /// The tool's value means nothing to the hub.
+    Unresolved,
+    /// The tool refused the value before, and neither side moved since.
+    Refused,
+    /// The tool computes the field.
+    ComputedByTool,
+}
+
+impl Hold {
+    /// The reason as a fixed word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Direction => "direction",
+            Self::Unholdable => "unholdable",
+            Self::Unresolved => "unresolved",
+            Self::Refused => "refused",
+            Self::ComputedByTool => "computed_by_tool",
+        }
+    }
+}
+
+/// What happens to one field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FieldDecision {
+    /// Nothing.
+    Unchanged,
+    /// The sides agree; only the bases move.
+    Record(Base),
+    /// The tool's value goes to the hub.
+    Pull {
+        /// The new hub value.
+        value: Value,
+        /// The bases afterwards.
+        base: Base,
+        /// Why.
+        rule: Rule,
+        /// The hub's value that is lost by it, if that was an edit.
+        loser: Option<Value>,
+    },
+    /// The hub's value goes to the tool.
+    Push {
+        /// In the tool's form.
+        sent: Sendable,
+        /// Why.
+        rule: Rule,
+        /// The tool's value that is lost by it, if that was an edit.
+        loser: Option<Value>,
+    },
+    /// Nothing can be done; `base` if the bases move all the same.
+    Held {
+        /// What holds it.
+        hold: Hold,
+        /// In words for people.
+        reason: String,
+        /// The bases afterwards.
+        base: Option<Base>,
+    },
+    /// Both sides moved and a person decides.
+    Conflict {
+        /// The tool's value in the hub's form; `Empty` if it cannot be resolved.
+        remote_value: Value,
+        /// In words for people.
+        reason: String,
+    },
+}
+
+/// Decides on one field. Pure and total.
+#[must_use]
+pub fn decide(input: &FieldInput<'_>, lens: &Lens<'_>, direction: Direction, policy: ConflictPolicy) -> FieldDecision {
+    let decision = Decider {
+        input,
+        lens,
+        direction,
+        policy,
+    };
+    if input.remote.derived || input.support == FieldSupport::ReadOnly {
+        return decision.computed();
+    }
+    match input.base {
+        None => decision.first_contact(),
+        Some(base) => decision.merge(base),
+    }
+}
+
+struct Decider<'a> {
+    input: &'a FieldInput<'a>,
+    lens: &'a Lens<'a>,
+    direction: Direction,
+    policy: ConflictPolicy,
+}
+
+impl Decider<'_> {
+    fn raw(&self) -> &RemoteValue {
+        &self.input.remote.value
+    }
+
+    fn decode(&self) -> Result<Value, String> {
+        match self.lens.decode(self.input.field, self.raw()) {
+            Decoded::Exact(value) | Decoded::Approximate(value) => Ok(value),
+            Decoded::Unresolved(reason) => Err(reason),
+        }
+    }
+
+    fn is_local(&self, value: &Value) -> bool {
+        value.is_same(self.input.local, self.input.field)
+    }
+
+    fn agreed(&self) -> Base {
+        Base::agreed(self.input.local.clone(), self.raw().clone())
+    }
+
+    /// A field that the tool computes is never pushed, and a computed nothing never clears.
+    fn computed(&self) -> FieldDecision {
+        let local_moved = self.input.base.is_some_and(|base| self.local_moved(base));
+        let remote_moved = self
+            .input
+            .base
+            .is_none_or(|base| base.remote != RemoteBase::Agreed(self.raw().clone()));
+        if !remote_moved {
+            return if local_moved {
+                self.held_as_computed(None)
+            } else {
+                FieldDecision::Unchanged
+            };
+        }
+        let seen = Base {
+            local: self.input.base.map_or_else(
+                || LocalBase::Agreed(self.input.local.clone()),
+                |base| base.local.clone(),
+            ),
+            remote: RemoteBase::Agreed(self.raw().clone()),
+        };
+        match self.decode() {
+            Ok(value) if self.is_local(&value) => FieldDecision::Record(self.agreed()),
+            Ok(value) if !value.is_empty() && self.direction.pulls() => {
+                self.pull(value, Rule::OneMoved, local_moved.then(|| self.input.local.clone()))
+            }
+            _ if local_moved => self.held_as_computed(Some(seen)),
+            _ => FieldDecision::Record(seen),
+        }
+    }
+
+    fn held_as_computed(&self, base: Option<Base>) -> FieldDecision {
+        FieldDecision::Held {
+            hold: Hold::ComputedByTool,
+            reason: format!(
+                "{} is computed by the tool; the hub's value is not sent",
+                self.input.field
+            ),
+            base,
+        }
+    }
+
+    /// An empty or default value yields to a set one; two set, different values are a conflict.
+    fn first_contact(&self) -> FieldDecision {
+        let value = match self.decode() {
+            Ok(value) => value,
+            Err(reason) => {
+                let base = Base {
+                    local: LocalBase::Agreed(self.input.local.clone()),
+                    remote: RemoteBase::Unseen(self.raw().clone()),
+                };
+                return FieldDecision::Held {
+                    hold: Hold::Unresolved,
+                    reason,
+                    base: Some(base),
+                };
+            }
+        };
+        if self.is_local(&value) {
+            return FieldDecision::Record(self.agreed());
+        }
+        let tool_default = value.is_empty() || self.lens.is_default(self.input.field, self.raw());
+        match (self.input.local.is_hub_default(), tool_default) {
+            (true, true) if self.input.local.is_empty() || value.is_empty() => FieldDecision::Record(self.agreed()),
+            (true, _) => self.pull_if_allowed(value, Rule::FirstContact, None),
+            (false, true) => self.push(Rule::FirstContact, None),
+            (false, false) => self.conflict(Some(value), Rule::FirstContact),
+        }
+    }
+
+    fn local_moved(&self, base: &Base) -> bool {
+        match &base.local {
+            LocalBase::Agreed(value) => !self.is_local(value),
+            LocalBase::Unsent => true,
+        }
+    }
+
+    fn merge(&self, base: &Base) -> FieldDecision {
+        let local_moved = self.local_moved(base);
+        let remote_moved = match &base.remote {
+            RemoteBase::Agreed(value) => value != self.raw(),
+            RemoteBase::Unseen(_) => self.decode().is_ok(),
+        };
+        match (local_moved, remote_moved) {
+            (false, false) => self.still_unseen(base),
+            (false, true) => self.only_remote_moved(base),
+            (true, false) => self.only_local_moved(),
+            (true, true) => self.both_moved(),
+        }
+    }
+
+    /// An unresolved value may change to another unresolved one.
+    fn still_unseen(&self, base: &Base) -> FieldDecision {
+        match &base.remote {
+            RemoteBase::Unseen(value) if value != self.raw() => FieldDecision::Record(Base {
+                local: base.local.clone(),
+                remote: RemoteBase::Unseen(self.raw().clone()),
+            }),
+            _ => FieldDecision::Unchanged,
+        }
+    }
+
+    fn only_remote_moved(&self, base: &Base) -> FieldDecision {
+        match self.decode() {
+            Ok(value) if self.is_local(&value) => FieldDecision::Record(self.agreed()),
+            Ok(value) => self.pull_if_allowed(value, Rule::OneMoved, None),
+            Err(reason) => {
+                let base = Base {
+                    local: base.local.clone(),
+                    remote: RemoteBase::Unseen(self.raw().clone()),
+                };
+                FieldDecision::Held {
+                    hold: Hold::Unresolved,
+                    reason,
+                    base: Some(base),
+                }
+            }
+        }
+    }
+
+    fn only_local_moved(&self) -> FieldDecision {
+        if self.decode().is_ok_and(|value| self.is_local(&value)) {
+            return FieldDecision::Record(self.agreed());
+        }
+        self.push(Rule::OneMoved, None)
+    }
+
+    fn both_moved(&self) -> FieldDecision {
+        let value = self.decode();
+        if value.as_ref().is_ok_and(|value| self.is_local(value))
+            || self.lens.encode(self.input.field, self.input.local) == Sendable::Now(self.raw().clone())
+        {
+            return FieldDecision::Record(self.agreed());
+        }
+        self.conflict(value.ok(), Rule::OneMoved)
+    }
+
+    /// Both sides moved: the policy decides, or a person. The losing value goes on record either way.
+    fn conflict(&self, value: Option<Value>, rule: Rule) -> FieldDecision {
+        let held = |reason: String| FieldDecision::Conflict {
+            remote_value: value.clone().unwrap_or(Value::Empty),
+            reason,
+        };
+        let first = if rule == Rule::FirstContact {
+            " at first contact"
+        } else {
+            ""
+        };
+        let winner = match self.policy {
+            ConflictPolicy::Manual => return held(format!("both sides differ{first}")),
+            ConflictPolicy::HubWins => Rule::HubWins,
+            ConflictPolicy::ExternalWins => Rule::ExternalWins,
+            ConflictPolicy::NewestWins => match self.newest() {
+                Some(true) => Rule::HubWins,
+                Some(false) => Rule::ExternalWins,
+                None => return held("both sides differ and it cannot be told which edit is newer".to_owned()),
+            },
+        };
+        let recorded = if self.policy == ConflictPolicy::NewestWins {
+            Rule::NewestWins
+        } else {
+            winner
+        };
+        if winner == Rule::HubWins {
+            match self.push(recorded, Some(value.clone().unwrap_or(Value::Empty))) {
+                FieldDecision::Held { reason, .. } => held(format!("the hub wins, but {reason}")),
+                pushed => pushed,
+            }
+        } else {
+            match value {
+                Some(value) if self.direction.pulls() => self.pull(value, recorded, Some(self.input.local.clone())),
+                Some(_) => held("the tool wins, but this run may not change the hub".to_owned()),
+                None => held("the tool wins, but its value cannot be resolved".to_owned()),
+            }
+        }
+    }
+
+    /// Whether the hub's edit is surely the newer (`true`) or the older (`false`) one.
+    fn newest(&self) -> Option<bool> {
+        let distance = self.input.local_time? - self.input.remote_time?;
+        (distance.abs() > NEWEST_MARGIN).then(|| distance > chrono::TimeDelta::zero())
+    }
+
+    fn pull_if_allowed(&self, value: Value, rule: Rule, loser: Option<Value>) -> FieldDecision {
+        if self.direction.pulls() {
+            self.pull(value, rule, loser)
+        } else {
+            FieldDecision::Held {
+                hold: Hold::Direction,
+                reason: "changed in the tool; this run may not change the hub".to_owned(),
+                base: None,
+            }
+        }
+    }
+
+    fn pull(&self, value: Value, rule: Rule, loser: Option<Value>) -> FieldDecision {
+        let base = Base::agreed(value.clone(), self.raw().clone());
+        FieldDecision::Pull {
+            value,
+            base,
+            rule,
+            loser,
+        }
+    }
+
+    fn push(&self, rule: Rule, loser: Option<Value>) -> FieldDecision {
+        let unsent = self.input.base.is_none().then(|| Base {
+            local: LocalBase::Unsent,
+            remote: RemoteBase::Agreed(self.raw().clone()),
+        });
+        let held = |hold, reason: String| FieldDecision::Held {
+            hold,
+            reason,
+            base: unsent,
+        };
+        if !self.direction.pushes() {
+            return held(
+                Hold::Direction,
+                "changed in the hub; this run may not change the tool".to_owned(),
+            );
+        }
+        if let Some(refusal) = self.input.refusal
+            && refusal.local == *self.input.local
+            && refusal.remote == *self.raw()
+        {
+            return held(Hold::Refused, format!("the tool refused it: {}", refusal.reason));
+        }
+        match self.lens.encode(self.input.field, self.input.local) {
+            Sendable::Unholdable(reason) => held(Hold::Unholdable, reason),
+            Sendable::Now(sent) if sent == *self.raw() => FieldDecision::Record(self.agreed()),
+            sent => FieldDecision::Push { sent, rule, loser },
+        }
+    }
+}

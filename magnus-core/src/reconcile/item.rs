@@ -1,0 +1,441 @@
+//! What happens to one linked item: the decisions on its fields, gathered.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::decide::{FieldDecision, FieldInput, Hold, decide};
+use super::hierarchy::closes_cycle;
+use super::lens::{Lens, Sendable};
+use super::plan::FieldChange;
+use crate::connection::Capabilities;
+use crate::model::{
+    Base, Conflict, ConflictId, ConflictPolicy, ConflictState, Direction, Field, HistoryEntry, Link, LinkState,
+    LocalBase, RemoteBase, RemoteTask, RemoteValue, RowVersion, Rule, RunId, Side, Task, TaskId, TaskPatch, Timestamp,
+    Value,
+};
+use crate::store::{ConflictWrite, LinkWrite, TaskWrite, Unit};
+
+/// What is the same for all items of one plan.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting<'a> {
+    /// The run.
+    pub run_id: RunId,
+    /// What the tool can do.
+    pub capabilities: &'a Capabilities,
+    /// Which way data may move.
+    pub direction: Direction,
+    /// Who wins when both sides changed one field.
+    pub policy: ConflictPolicy,
+    /// The present instant.
+    pub now: Timestamp,
+}
+
+/// A value on its way to the tool, with what it was decided on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// The hub's value.
+    pub local: Value,
+    /// In the tool's form.
+    pub sent: Sendable,
+    /// The tool's value it replaces; `None` for a creation.
+    pub seen: Option<RemoteValue>,
+    /// The tool's edit that is lost by it.
+    pub loser: Option<Value>,
+    /// Why.
+    pub rule: Rule,
+}
+
+/// What happens to one linked item.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ItemMerge {
+    /// What changes in the hub, committed at once.
+    pub unit: Unit,
+    /// What goes to the tool.
+    pub pushes: BTreeMap<Field, Outgoing>,
+    /// Every field that changes or is held.
+    pub changes: Vec<FieldChange>,
+    /// Whether values of the hub task change.
+    pub pulls: bool,
+    /// Whether a conflict was found, or a losing value recorded, that was not on record.
+    pub new_conflict: bool,
+    /// Fields that wait for a person.
+    pub open_conflicts: usize,
+}
+
+/// One linked item as it stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Item<'a> {
+    /// The hub task.
+    pub task: &'a Task,
+    /// The link as stored; a new one has version 0.
+    pub link: &'a Link,
+    /// The link as it shall be, before its fields are merged (a revived or moved one).
+    pub link_after: &'a Link,
+    /// The external task.
+    pub remote: &'a RemoteTask,
+}
+
+/// Merges one item field by field. Pure and total.
+#[must_use]
+pub fn merge_item(
+    item: Item<'_>,
+    open: &HashMap<Field, &Conflict>,
+    parents: &HashMap<TaskId, TaskId>,
+    lens: &Lens<'_>,
+    setting: &Setting<'_>,
+) -> ItemMerge {
+    let mut merging = Merging {
+        item,
+        setting,
+        link: item.link_after.clone(),
+        patch: BTreeMap::new(),
+        merge: ItemMerge::default(),
+    };
+    for (field, support) in &setting.capabilities.fields {
+        let Some(remote) = item.remote.fields.get(field) else {
+            continue;
+        };
+        let local = item.task.get(*field);
+        let input = FieldInput {
+            field: *field,
+            support: *support,
+            base: item.link_after.bases.get(field),
+            local: &local,
+            remote,
+            refusal: item.link_after.refusals.get(field),
+            local_time: Some(
+                item.task
+                    .field_times
+                    .get(field)
+                    .copied()
+                    .unwrap_or(item.task.created_at),
+            ),
+            remote_time: item.remote.updated_at.filter(|_| setting.capabilities.change_times),
+        };
+        let mut decision = decide(&input, lens, setting.direction, setting.policy);
+        if let FieldDecision::Pull {
+            value: Value::Task(parent),
+            ..
+        } = &decision
+            && *field == Field::Parent
+            && closes_cycle(item.task.id, *parent, parents)
+        {
+            decision = FieldDecision::Conflict {
+                remote_value: Value::Task(*parent),
+                reason: "the tool's parent would close a cycle in the hub".to_owned(),
+            };
+        }
+        merging.take(*field, decision, &local, &remote.value, open.get(field).copied());
+    }
+    merging.finish()
+}
+
+struct Merging<'a> {
+    item: Item<'a>,
+    setting: &'a Setting<'a>,
+    link: Link,
+    patch: BTreeMap<Field, (Value, Rule)>,
+    merge: ItemMerge,
+}
+
+impl Merging<'_> {
+    fn take(
+        &mut self,
+        field: Field,
+        decision: FieldDecision,
+        local: &Value,
+        raw: &RemoteValue,
+        open: Option<&Conflict>,
+    ) {
+        self.forget_stale_refusal(field, local, raw);
+        if let (Some(open), false) = (open, matches!(decision, FieldDecision::Conflict { .. })) {
+            self.close(open);
+        }
+        match decision {
+            FieldDecision::Unchanged => {}
+            FieldDecision::Record(base) => {
+                self.link.bases.insert(field, base);
+            }
+            FieldDecision::Pull {
+                value,
+                base,
+                rule,
+                loser,
+            } => {
+                self.link.bases.insert(field, base);
+                self.change(
+                    field,
+                    Some(Side::Hub),
+                    local.to_string(),
+                    value.to_string(),
+                    Some(rule.to_string()),
+                );
+                if let Some(loser) = loser {
+                    let conflict = self.conflict(field, loser, raw.clone(), value.clone());
+                    self.record_loser(conflict, Side::Hub, rule);
+                }
+                self.patch.insert(field, (value, rule));
+            }
+            FieldDecision::Push { sent, rule, loser } => {
+                let shown = match &sent {
+                    Sendable::Now(value) => value.to_string(),
+                    _ => local.to_string(),
+                };
+                self.change(
+                    field,
+                    Some(Side::External),
+                    raw.to_string(),
+                    shown,
+                    Some(rule.to_string()),
+                );
+                let outgoing = Outgoing {
+                    local: local.clone(),
+                    sent,
+                    seen: Some(raw.clone()),
+                    loser,
+                    rule,
+                };
+                self.merge.pushes.insert(field, outgoing);
+            }
+            FieldDecision::Held { hold, reason, base } => {
+                if let Some(base) = base {
+                    self.link.bases.insert(field, base);
+                }
+                if hold != Hold::Direction {
+                    let note = format!("{}: {reason}", hold.as_str());
+                    self.change(field, None, local.to_string(), raw.to_string(), Some(note));
+                }
+            }
+            FieldDecision::Conflict { remote_value, reason } => {
+                self.hold_conflict(field, local, raw, remote_value, reason, open);
+            }
+        }
+    }
+
+    fn forget_stale_refusal(&mut self, field: Field, local: &Value, raw: &RemoteValue) {
+        let stale = self
+            .link
+            .refusals
+            .get(&field)
+            .is_some_and(|refusal| refusal.local != *local || refusal.remote != *raw);
+        if stale {
+            self.link.refusals.remove(&field);
+        }
+    }
+
+    fn change(&mut self, field: Field, side: Option<Side>, before: String, after: String, note: Option<String>) {
+        self.merge.changes.push(FieldChange {
+            field,
+            side,
+            before,
+            after,
+            note,
+        });
+    }
+
+    fn conflict(&self, field: Field, local: Value, remote: RemoteValue, remote_value: Value) -> Conflict {
+        Conflict {
+            id: ConflictId::generate(),
+            connection_id: self.link.connection_id,
+            link_id: self.link.id,
+            task_id: self.item.task.id,
+            external_id: self.link.external_id.clone(),
+            field,
+            base: self.item.link.bases.get(&field).cloned(),
+            local,
+            remote,
+            remote_value,
+            state: ConflictState::Open,
+            policy: self.setting.policy,
+            loser: None,
+            reason: String::new(),
+            run_id: Some(self.setting.run_id),
+            created_at: self.setting.now,
+            updated_at: self.setting.now,
+            resolved_at: None,
+            resolved_by: None,
+            version: RowVersion::default(),
+        }
+    }
+
+    fn record_loser(&mut self, mut conflict: Conflict, loser: Side, rule: Rule) {
+        conflict.state = ConflictState::Decided;
+        conflict.loser = Some(loser);
+        conflict.reason = rule.to_string();
+        conflict.resolved_at = Some(self.setting.now);
+        self.merge.unit.conflicts.push(ConflictWrite {
+            conflict: Box::new(conflict),
+            expected: None,
+        });
+        self.merge.new_conflict = true;
+    }
+
+    fn close(&mut self, open: &Conflict) {
+        let mut closed = open.clone();
+        closed.state = ConflictState::Closed;
+        closed.resolved_at = Some(self.setting.now);
+        closed.updated_at = self.setting.now;
+        self.merge.unit.conflicts.push(ConflictWrite {
+            conflict: Box::new(closed),
+            expected: Some(open.version),
+        });
+    }
+
+    /// One open conflict per field, updated in place; the same state writes nothing again.
+    fn hold_conflict(
+        &mut self,
+        field: Field,
+        local: &Value,
+        raw: &RemoteValue,
+        remote_value: Value,
+        reason: String,
+        open: Option<&Conflict>,
+    ) {
+        self.merge.open_conflicts += 1;
+        let note = Some(format!("conflict: {reason}"));
+        self.change(field, None, local.to_string(), remote_value.to_string(), note);
+        let write = match open {
+            Some(open) if open.local == *local && open.remote == *raw => return,
+            Some(open) => {
+                let conflict = Conflict {
+                    local: local.clone(),
+                    remote: raw.clone(),
+                    remote_value,
+                    reason,
+                    run_id: Some(self.setting.run_id),
+                    updated_at: self.setting.now,
+                    ..open.clone()
+                };
+                ConflictWrite {
+                    conflict: Box::new(conflict),
+                    expected: Some(open.version),
+                }
+            }
+            None => {
+                let mut conflict = self.conflict(field, local.clone(), raw.clone(), remote_value);
+                conflict.reason = reason;
+                ConflictWrite {
+                    conflict: Box::new(conflict),
+                    expected: None,
+                }
+            }
+        };
+        self.merge.unit.conflicts.push(write);
+        self.merge.new_conflict = true;
+    }
+
+    fn finish(mut self) -> ItemMerge {
+        self.write_task();
+        let is_new = self.item.link.version == RowVersion::default();
+        if self.merge.pulls {
+            self.link.last_sync_at = Some(self.setting.now);
+        }
+        if self.item.remote.url.is_some() && self.link.external_url.is_none() {
+            self.link.external_url.clone_from(&self.item.remote.url);
+        }
+        if is_new || self.link != *self.item.link {
+            let expected = (!is_new).then_some(self.item.link.version);
+            self.merge.unit.links.push(LinkWrite {
+                link: Box::new(self.link),
+                expected,
+            });
+        }
+        self.merge
+    }
+
+    fn write_task(&mut self) {
+        let patch: TaskPatch = self
+            .patch
+            .iter()
+            .map(|(field, (value, _))| (*field, value.clone()))
+            .collect();
+        let mut task = self.item.task.clone();
+        // An edit's own time is the tool's; only where the tool does not tell it is ours.
+        let edited_at = self.item.remote.updated_at.unwrap_or(self.setting.now);
+        let Ok(before) = patch.apply(&mut task, edited_at) else {
+            return;
+        };
+        let metadata = with_metadata(&task, self.item.remote, self.setting);
+        if before.is_empty() && metadata.is_none() {
+            return;
+        }
+        task.updated_at = self.setting.now;
+        for (field, old) in before {
+            let rule = self.patch.get(&field).map_or(Rule::OneMoved, |(_, rule)| *rule);
+            self.merge.unit.history.push(HistoryEntry {
+                task_id: task.id,
+                run_id: Some(self.setting.run_id),
+                connection_id: Some(self.link.connection_id),
+                field: Some(field),
+                after: task.get(field),
+                before: old,
+                side: Side::Hub,
+                rule,
+                at: self.setting.now,
+            });
+        }
+        if let Some(metadata) = metadata {
+            task.metadata = metadata;
+        }
+        self.merge.pulls = true;
+        let expected = self.item.task.version;
+        self.merge.unit.tasks.push(TaskWrite::Update {
+            task: Box::new(task),
+            expected,
+        });
+    }
+}
+
+/// The task's metadata with the tool's further data under the tool's name; `None` if nothing changes.
+fn with_metadata(
+    task: &Task,
+    remote: &RemoteTask,
+    setting: &Setting<'_>,
+) -> Option<serde_json::Map<String, serde_json::Value>> {
+    let tool = setting.capabilities.tool.as_str();
+    let data = serde_json::Value::Object(remote.metadata.clone());
+    let known = task.metadata.get(tool);
+    if !setting.direction.pulls() || known == Some(&data) || (known.is_none() && remote.metadata.is_empty()) {
+        return None;
+    }
+    let mut metadata = task.metadata.clone();
+    metadata.insert(tool.to_owned(), data);
+    Some(metadata)
+}
+
+/// Whether an item that was not listed must be read by id all the same: something may be waiting to move, or is held.
+#[must_use]
+pub fn needs_reading(
+    task: &Task,
+    link: &Link,
+    has_open_conflict: bool,
+    lens: &Lens<'_>,
+    capabilities: &Capabilities,
+) -> bool {
+    if link.state != LinkState::Live {
+        return false;
+    }
+    has_open_conflict
+        || task.is_deleted()
+        || capabilities.fields.keys().any(|field| {
+            let Some(base) = link.bases.get(field) else {
+                return false;
+            };
+            let local = task.get(*field);
+            let seen_now = match &base.remote {
+                RemoteBase::Unseen(value) => {
+                    !matches!(lens.decode(*field, value), crate::connection::Decoded::Unresolved(_))
+                }
+                RemoteBase::Agreed(_) => false,
+            };
+            seen_now || local_wants_out(*field, base, &local, link, lens)
+        })
+}
+
+fn local_wants_out(field: Field, base: &Base, local: &Value, link: &Link, lens: &Lens<'_>) -> bool {
+    let moved = match &base.local {
+        LocalBase::Agreed(value) => !value.is_same(local, field),
+        LocalBase::Unsent => true,
+    };
+    let refused = link.refusals.get(&field).is_some_and(|refusal| refusal.local == *local);
+    moved && !refused && !matches!(lens.encode(field, local), Sendable::Unholdable(_))
+}

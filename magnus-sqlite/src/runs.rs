@@ -1,0 +1,269 @@
+//! Rows of `magnus_sync_log`.
+
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use magnus_core::model::{ConnectionId, Run, RunId, RunReport, RunRequest, RunState, Timestamp};
+use magnus_core::store::{Enqueued, Fence, RunStore, StoreError, StoreErrorKind};
+use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
+
+use crate::SqliteStore;
+use crate::columns::{Columns, to_json};
+use crate::error::failed;
+use crate::instant::{optional_to_text, to_text};
+use crate::leases::{check_fence, unknown_connection};
+use crate::open::finish;
+
+const ABANDONED: &str = "the process that ran it ended without finishing it";
+
+#[async_trait]
+impl RunStore for SqliteStore {
+    async fn enqueue_run(&self, request: RunRequest) -> Result<Enqueued, StoreError> {
+        const OPERATION: &str = "enqueue run";
+        let now = self.now();
+        let mut transaction = self.begin(OPERATION).await?;
+        let queued = run_of(&mut transaction, request.connection_id, RunState::Queued).await?;
+        let joined = queued.is_some();
+        let run = match queued {
+            Some(mut run) => {
+                run.request = run.request.merged(&request);
+                run
+            }
+            None => Run {
+                id: RunId::generate(),
+                connection_id: request.connection_id,
+                request,
+                state: RunState::Queued,
+                cancel_requested: false,
+                report: RunReport::default(),
+                error_message: None,
+                queued_at: now,
+                started_at: None,
+                completed_at: None,
+            },
+        };
+        save(&mut transaction, &run, OPERATION).await?;
+        finish(transaction, OPERATION).await?;
+        Ok(Enqueued { run, joined })
+    }
+
+    async fn claim_run(&self, fence: Fence) -> Result<Option<Run>, StoreError> {
+        const OPERATION: &str = "claim run";
+        let Some(connection) = fence.connection() else {
+            return Err(StoreError::new(
+                StoreErrorKind::Usage,
+                OPERATION,
+                "only the holder of a lease can claim",
+            ));
+        };
+        let now = self.now();
+        let mut transaction = self.begin(OPERATION).await?;
+        check_fence(&mut transaction, &fence, now, OPERATION).await?;
+        forget_old_changesets(&mut transaction, now).await?;
+        if let Some(mut dead) = run_of(&mut transaction, connection, RunState::Started).await? {
+            end(&mut dead, RunState::Interrupted, Some(ABANDONED.to_owned()), now);
+            save(&mut transaction, &dead, OPERATION).await?;
+        }
+        let mut claimed = run_of(&mut transaction, connection, RunState::Queued).await?;
+        if let Some(run) = &mut claimed {
+            run.state = RunState::Started;
+            run.started_at = Some(now);
+            save(&mut transaction, run, OPERATION).await?;
+            sqlx::query("DELETE FROM magnus_due WHERE connection_id = ?")
+                .bind(connection.to_string())
+                .execute(&mut *transaction)
+                .await
+                .map_err(failed(OPERATION))?;
+        }
+        finish(transaction, OPERATION).await?;
+        Ok(claimed)
+    }
+
+    async fn finish_run(
+        &self,
+        id: RunId,
+        state: RunState,
+        report: RunReport,
+        error_message: Option<String>,
+    ) -> Result<(), StoreError> {
+        const OPERATION: &str = "finish run";
+        if !state.is_final() {
+            return Err(StoreError::new(
+                StoreErrorKind::Usage,
+                OPERATION,
+                format!("{state} does not end a run"),
+            ));
+        }
+        let now = self.now();
+        let mut transaction = self.begin(OPERATION).await?;
+        let Some(mut run) = run_by_id(&mut transaction, id).await? else {
+            return Err(StoreError::new(
+                StoreErrorKind::NotFound,
+                OPERATION,
+                format!("there is no run {id}"),
+            ));
+        };
+        if run.state.is_final() {
+            return Ok(());
+        }
+        run.report = report;
+        end(&mut run, state, error_message, now);
+        save(&mut transaction, &run, OPERATION).await?;
+        finish(transaction, OPERATION).await
+    }
+
+    async fn request_cancel(&self, id: RunId) -> Result<Option<Run>, StoreError> {
+        const OPERATION: &str = "cancel run";
+        let now = self.now();
+        let mut transaction = self.begin(OPERATION).await?;
+        let Some(mut run) = run_by_id(&mut transaction, id).await? else {
+            return Ok(None);
+        };
+        if run.state.is_final() {
+            return Ok(Some(run));
+        }
+        run.cancel_requested = true;
+        if run.state == RunState::Queued {
+            end(&mut run, RunState::Cancelled, None, now);
+        }
+        save(&mut transaction, &run, OPERATION).await?;
+        finish(transaction, OPERATION).await?;
+        Ok(Some(run))
+    }
+
+    async fn interrupt_abandoned(&self) -> Result<Vec<Run>, StoreError> {
+        const OPERATION: &str = "interrupt runs";
+        let now = self.now();
+        let mut transaction = self.begin(OPERATION).await?;
+        let rows = sqlx::query(
+            "SELECT run.* FROM magnus_sync_log AS run
+             LEFT JOIN magnus_leases AS lease ON lease.connection_id = run.connection_id AND lease.expires_at > ?
+             WHERE run.status = 'started' AND lease.connection_id IS NULL
+             ORDER BY run.queued_at, run.id",
+        )
+        .bind(to_text(now))
+        .fetch_all(&mut *transaction)
+        .await
+        .map_err(failed(OPERATION))?;
+        let mut runs: Vec<Run> = rows.iter().map(from_row).collect::<Result<_, _>>()?;
+        for run in &mut runs {
+            end(run, RunState::Interrupted, Some(ABANDONED.to_owned()), now);
+            save(&mut transaction, run, OPERATION).await?;
+        }
+        finish(transaction, OPERATION).await?;
+        Ok(runs)
+    }
+
+    async fn run(&self, id: RunId) -> Result<Option<Run>, StoreError> {
+        let row = sqlx::query("SELECT * FROM magnus_sync_log WHERE id = ?")
+            .bind(id.to_string())
+            .fetch_optional(self.readers())
+            .await
+            .map_err(failed("read run"))?;
+        row.as_ref().map(from_row).transpose()
+    }
+
+    async fn recent_runs(&self, limit: usize) -> Result<Vec<Run>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM magnus_sync_log ORDER BY queued_at DESC, id DESC LIMIT ?")
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(self.readers())
+            .await
+            .map_err(failed("read runs"))?;
+        rows.iter().map(from_row).collect()
+    }
+
+    async fn unfinished_runs(&self) -> Result<Vec<Run>, StoreError> {
+        let rows =
+            sqlx::query("SELECT * FROM magnus_sync_log WHERE status IN ('queued', 'started') ORDER BY queued_at, id")
+                .fetch_all(self.readers())
+                .await
+                .map_err(failed("read runs"))?;
+        rows.iter().map(from_row).collect()
+    }
+}
+
+fn from_row(row: &SqliteRow) -> Result<Run, StoreError> {
+    let columns = Columns::new("magnus_sync_log", row);
+    Ok(Run {
+        id: columns.parse("id")?,
+        connection_id: columns.parse("connection_id")?,
+        request: columns.json("request")?,
+        state: columns.parse("status")?,
+        cancel_requested: columns.flag("cancel_requested")?,
+        report: columns.json("details")?,
+        error_message: columns.get("error_message")?,
+        queued_at: columns.time("queued_at")?,
+        started_at: columns.optional_time("started_at")?,
+        completed_at: columns.optional_time("completed_at")?,
+    })
+}
+
+async fn run_by_id(connection: &mut SqliteConnection, id: RunId) -> Result<Option<Run>, StoreError> {
+    let row = sqlx::query("SELECT * FROM magnus_sync_log WHERE id = ?")
+        .bind(id.to_string())
+        .fetch_optional(connection)
+        .await
+        .map_err(failed("read run"))?;
+    row.as_ref().map(from_row).transpose()
+}
+
+async fn run_of(
+    connection: &mut SqliteConnection,
+    of: ConnectionId,
+    state: RunState,
+) -> Result<Option<Run>, StoreError> {
+    let row = sqlx::query("SELECT * FROM magnus_sync_log WHERE connection_id = ? AND status = ?")
+        .bind(of.to_string())
+        .bind(state.as_str())
+        .fetch_optional(connection)
+        .await
+        .map_err(failed("read run"))?;
+    row.as_ref().map(from_row).transpose()
+}
+
+async fn save(connection: &mut SqliteConnection, run: &Run, operation: &'static str) -> Result<(), StoreError> {
+    let tasks = &run.report.counts.tasks;
+    let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    sqlx::query(
+        "INSERT INTO magnus_sync_log
+            (id, connection_id, request, status, cancel_requested, details, items_synced, items_failed,
+             conflicts_detected, error_message, queued_at, started_at, completed_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+         ON CONFLICT (id) DO UPDATE
+         SET request = ?3, status = ?4, cancel_requested = ?5, details = ?6, items_synced = ?7, items_failed = ?8,
+             conflicts_detected = ?9, error_message = ?10, started_at = ?12, completed_at = ?13",
+    )
+    .bind(run.id.to_string())
+    .bind(run.connection_id.to_string())
+    .bind(to_json(&run.request, "the request of a run")?)
+    .bind(run.state.as_str())
+    .bind(run.cancel_requested)
+    .bind(to_json(&run.report, "the report of a run")?)
+    .bind(count(tasks.changed()))
+    .bind(count(tasks.failed))
+    .bind(count(tasks.conflicted))
+    .bind(run.error_message.as_deref())
+    .bind(to_text(run.queued_at))
+    .bind(optional_to_text(run.started_at))
+    .bind(optional_to_text(run.completed_at))
+    .execute(connection)
+    .await
+    .map_err(|error| unknown_connection(error, run.connection_id, operation))?;
+    Ok(())
+}
+
+fn end(run: &mut Run, state: RunState, error_message: Option<String>, now: Timestamp) {
+    run.state = state;
+    run.error_message = error_message;
+    run.completed_at = Some(now);
+}
+
+/// A lost answer is asked for again within seconds; a day is plenty.
+async fn forget_old_changesets(connection: &mut SqliteConnection, now: Timestamp) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM magnus_changesets WHERE committed_at < ?")
+        .bind(to_text(now - TimeDelta::days(1)))
+        .execute(connection)
+        .await
+        .map_err(failed("claim run"))?;
+    Ok(())
+}
