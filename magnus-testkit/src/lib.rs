@@ -1,3 +1,4 @@
 //! Magnus.
 
+pub mod conformance;
 pub mod transport;
