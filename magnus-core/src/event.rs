@@ -17,6 +17,15 @@ pub enum Event {
         /// The connection.
         connection_id: ConnectionId,
     },
+    /// It waits because another process holds the connection's lease.
+    RunWaiting {
+        /// The run.
+        run_id: RunId,
+        /// The connection.
+        connection_id: ConnectionId,
+        /// Who holds the lease.
+        holder: String,
+    },
     /// It began.
     RunStarted {
         /// The run.

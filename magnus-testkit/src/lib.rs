@@ -1,4 +1,6 @@
-//! Magnus.
+#![doc = include_str!("../README.md")]
 
 pub mod conformance;
+pub mod replay;
+pub mod sim;
 pub mod transport;

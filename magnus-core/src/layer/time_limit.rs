@@ -1,0 +1,93 @@
+//! Bounds how long one try of a call may take.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::around::{Layer, WriteResult};
+use crate::connection::{Connection, ConnectionError, ConnectionErrorKind, Outcome, RemoteWrite};
+
+#[derive(Debug)]
+pub(super) struct TimeLimit {
+    limit: Duration,
+}
+
+impl TimeLimit {
+    pub(super) const fn new(limit: Duration) -> Self {
+        Self { limit }
+    }
+
+    fn error(&self, operation: &'static str) -> ConnectionError {
+        let message = format!("no answer within {:?}; is the server overloaded?", self.limit);
+        ConnectionError::new(ConnectionErrorKind::Timeout, operation, message)
+    }
+}
+
+impl Layer for TimeLimit {
+    async fn read<T, F, R>(&self, operation: &'static str, call: F) -> Result<T, ConnectionError>
+    where
+        T: Send,
+        F: Fn() -> R + Send + Sync,
+        R: Future<Output = Result<T, ConnectionError>> + Send,
+    {
+        timeout(self.limit, call())
+            .await
+            .unwrap_or_else(|_| Err(self.error(operation)))
+    }
+
+    async fn write(&self, inner: &dyn Connection, writes: Vec<RemoteWrite>) -> Vec<WriteResult> {
+        let count = writes.len();
+        match timeout(self.limit, inner.write(writes)).await {
+            Ok(results) => results,
+            // Each may have arrived; only looking at the tool again can tell.
+            Err(_) => (0..count)
+                .map(|_| Err(self.error("write").with_outcome(Outcome::Unknown)))
+                .collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::around::Around;
+    use super::super::scripted::{Scripted, create};
+    use super::*;
+    use crate::connection::ListProjects;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn limited(limit: Duration) -> Arc<dyn Connection> {
+        let script = Scripted::new([]).each_taking(10 * SECOND);
+        Around::wrap(script, TimeLimit::new(limit))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_read_without_answer_ends_and_has_changed_nothing() {
+        let failure = limited(9 * SECOND)
+            .list_projects(ListProjects::default())
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (failure.kind(), failure.outcome()),
+            (ConnectionErrorKind::Timeout, Outcome::NotApplied)
+        );
+        assert!(
+            limited(11 * SECOND)
+                .list_projects(ListProjects::default())
+                .await
+                .is_ok()
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_write_of_a_batch_without_answer_is_of_unknown_outcome() {
+        let results = limited(9 * SECOND).write(vec![create("a"), create("b")]).await;
+        let outcomes: Vec<Outcome> = results
+            .iter()
+            .map(|result| result.as_ref().unwrap_err().outcome())
+            .collect();
+        assert_eq!(outcomes, [Outcome::Unknown, Outcome::Unknown]);
+    }
+}

@@ -1,0 +1,115 @@
+//! How an orchestrator is set up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{broadcast, mpsc};
+use uuid::Uuid;
+
+use super::Orchestrator;
+use super::limits::Limits;
+use super::registry::Registry;
+use super::shared::{Options, Shared, Stopping};
+use super::supervisor::Supervisor;
+use crate::engine::SyncEngine;
+use crate::store::TaskStore;
+
+/// Events that a slow listener may fall behind before it misses some.
+const EVENTS_KEPT: usize = 1024;
+
+/// Sets up an [`Orchestrator`].
+#[derive(Debug)]
+pub struct OrchestratorBuilder {
+    store: Arc<dyn TaskStore>,
+    engine: Arc<dyn SyncEngine>,
+    options: Options,
+    in_all: usize,
+    per_host: usize,
+}
+
+impl Orchestrator {
+    /// An orchestrator of this engine over this store, with limits that suit one machine.
+    #[must_use]
+    pub fn builder(store: Arc<dyn TaskStore>, engine: Arc<dyn SyncEngine>) -> OrchestratorBuilder {
+        OrchestratorBuilder {
+            store,
+            engine,
+            options: Options {
+                // The process for people, a random part so that no two orchestrators are ever the same holder.
+                holder: format!("process {} ({})", std::process::id(), Uuid::new_v4().simple()),
+                lease_ttl: Duration::from_secs(30),
+                lease_poll: Duration::from_secs(1),
+                patience: Duration::from_secs(90),
+            },
+            in_all: 16,
+            per_host: 2,
+        }
+    }
+}
+
+impl OrchestratorBuilder {
+    /// The most runs that go on at once; at least 1.
+    #[must_use]
+    pub const fn concurrency(mut self, runs: usize) -> Self {
+        self.in_all = runs;
+        self
+    }
+
+    /// The most runs that talk to one host at once; at least 1.
+    #[must_use]
+    pub const fn concurrency_per_host(mut self, runs: usize) -> Self {
+        self.per_host = runs;
+        self
+    }
+
+    /// How long a lease lasts without a heartbeat, and thus how long a connection of a dead process stays blocked.
+    #[must_use]
+    pub const fn lease_ttl(mut self, ttl: Duration) -> Self {
+        self.options.lease_ttl = ttl;
+        self
+    }
+
+    /// How often to look whether a lease that another process holds was freed.
+    #[must_use]
+    pub const fn lease_poll(mut self, interval: Duration) -> Self {
+        self.options.lease_poll = interval;
+        self
+    }
+
+    /// How long a run that was asked to stop may take to do so before it is dropped. Longer than a call to a tool may
+    /// take.
+    #[must_use]
+    pub const fn patience(mut self, patience: Duration) -> Self {
+        self.options.patience = patience;
+        self
+    }
+
+    /// The name under which this process holds leases, for people. It must be unique among all processes.
+    #[must_use]
+    pub fn holder(mut self, name: impl Into<String>) -> Self {
+        self.options.holder = name.into();
+        self
+    }
+
+    /// Starts the supervisor.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    #[must_use]
+    pub fn build(self) -> Orchestrator {
+        let (commands, receiver) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared {
+            store: self.store,
+            engine: self.engine,
+            options: self.options,
+            limits: Limits::new(self.in_all, self.per_host),
+            registry: Registry::default(),
+            events: broadcast::channel(EVENTS_KEPT).0,
+            stopping: Stopping::default(),
+            ripples: super::ripple::Ripples::default(),
+            commands: commands.downgrade(),
+        });
+        tokio::spawn(Supervisor::new(Arc::clone(&shared), receiver).run());
+        Orchestrator { shared, commands }
+    }
+}
