@@ -330,3 +330,31 @@ pub async fn a_thousand_units_are_committed_in_one_go(world: World) -> Checked {
     assert!(tasks.is_sorted_by_key(|task| task.id));
     Ok(())
 }
+
+/// A commit whose future is dropped at any point is there whole or not at all, and can be sent again.
+///
+/// # Errors
+/// Whatever the store answers.
+pub async fn a_dropped_commit_leaves_all_or_nothing_and_can_be_sent_again(world: World) -> Checked {
+    const UNITS: usize = 5;
+    let mut expected = 0;
+    for polls in [0, 1, 4, 16, 64, 256, 1024, 4096] {
+        let units = (0..UNITS).map(|_| insert_task(&world.task("Dropped")));
+        let changeset = Changeset::of(units.collect());
+        let mut commit = world.store.commit(world.fence(), changeset.clone());
+        for _ in 0..polls {
+            if futures::poll!(&mut commit).is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(commit);
+        let there = world.store.tasks_of_project(world.project.id).await?.len();
+        assert!(there == expected || there == expected + UNITS, "{there} after {polls} polls");
+
+        expected += UNITS;
+        assert_eq!(world.store.commit(world.fence(), changeset).await?, CommitOutcome::default());
+        assert_eq!(world.store.tasks_of_project(world.project.id).await?.len(), expected);
+    }
+    Ok(())
+}

@@ -59,6 +59,7 @@ macro_rules! store_tests {
             concurrent_updates_of_one_row_have_one_winner,
             only_real_changes_are_counted,
             a_thousand_units_are_committed_in_one_go,
+            a_dropped_commit_leaves_all_or_nothing_and_can_be_sent_again,
         );
         $crate::store_tests!(@group $factory, uniqueness:
             an_external_task_has_one_link_per_connection,
