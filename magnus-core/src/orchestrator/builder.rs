@@ -6,11 +6,11 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc};
 use uuid::Uuid;
 
+use super::Orchestrator;
 use super::limits::Limits;
 use super::registry::Registry;
 use super::shared::{Options, Shared, Stopping};
 use super::supervisor::Supervisor;
-use super::Orchestrator;
 use crate::engine::SyncEngine;
 use crate::store::TaskStore;
 

@@ -66,7 +66,10 @@ pub(super) async fn carry_out(
     asked_at: Instant,
 ) -> Result<(), StoreError> {
     let entry = shared.registry.activate(run.id, run.connection_id);
-    shared.tell(Event::RunStarted { run_id: run.id, connection_id: run.connection_id });
+    shared.tell(Event::RunStarted {
+        run_id: run.id,
+        connection_id: run.connection_id,
+    });
     if run.cancel_requested {
         entry.cancellation.cancel();
     }
@@ -83,7 +86,11 @@ pub(super) async fn carry_out(
     // In tasks of their own, so that an engine that computes for long does not hold them up; gone when dropped.
     let mut companions = JoinSet::new();
     companions.spawn(heartbeat.beat(Arc::clone(shared), stands_until));
-    companions.spawn(tell_progress(Arc::clone(shared), run.clone(), entry.progress.subscribe()));
+    companions.spawn(tell_progress(
+        Arc::clone(shared),
+        run.clone(),
+        entry.progress.subscribe(),
+    ));
 
     let context = RunContext {
         run_id: run.id,
@@ -96,7 +103,10 @@ pub(super) async fn carry_out(
     companions.shutdown().await;
 
     let counts = entry.progress.borrow().counts;
-    let fallback = RunReport { counts, ..RunReport::default() };
+    let fallback = RunReport {
+        counts,
+        ..RunReport::default()
+    };
     let (state, report, message) = judge(end, stop, fallback);
     if state == RunState::Interrupted && stop == Some(Stop::Shutdown) {
         shared.stopping.note_interrupted(run.id);
@@ -104,12 +114,7 @@ pub(super) async fn carry_out(
     write_down(shared, run, state, report, message).await
 }
 
-async fn watch_over(
-    shared: &Shared,
-    run: &Run,
-    context: RunContext,
-    lost: &CancellationToken,
-) -> (Let, Option<Stop>) {
+async fn watch_over(shared: &Shared, run: &Run, context: RunContext, lost: &CancellationToken) -> (Let, Option<Stop>) {
     let cancellation = context.cancellation.clone();
     let work = AssertUnwindSafe(shared.engine.run(run.request.clone(), context)).catch_unwind();
     let mut work = std::pin::pin!(work);
@@ -149,7 +154,11 @@ fn judge(end: Let, stop: Option<Stop>, fallback: RunReport) -> (RunState, RunRep
         Let::Ended(Ok(end)) => match end.state {
             RunState::Cancelled => {
                 let stop = stopped(Stop::Asked);
-                (stop.state(), end.report, end.message.or_else(|| Some(stop.words().to_owned())))
+                (
+                    stop.state(),
+                    end.report,
+                    end.message.or_else(|| Some(stop.words().to_owned())),
+                )
             }
             state if state.is_final() => (state, end.report, end.message),
             state => {
@@ -167,12 +176,17 @@ fn judge(end: Let, stop: Option<Stop>, fallback: RunReport) -> (RunState, RunRep
             let state = stop.map_or(RunState::Failed, Stop::state);
             (state, error.report().clone(), Some(error.to_string()))
         }
-        Let::Panicked(message) => {
-            (RunState::Failed, fallback, Some(format!("the run panicked: {message}; a defect of Magnus or an adapter")))
-        }
+        Let::Panicked(message) => (
+            RunState::Failed,
+            fallback,
+            Some(format!("the run panicked: {message}; a defect of Magnus or an adapter")),
+        ),
         Let::Dropped => {
             let stop = stopped(Stop::Shutdown);
-            let message = format!("{}; it did not stop in time, what was under way is settled by the next run", stop.words());
+            let message = format!(
+                "{}; it did not stop in time, what was under way is settled by the next run",
+                stop.words()
+            );
             (stop.state(), fallback, Some(message))
         }
     }
@@ -188,7 +202,11 @@ async fn write_down(
 ) -> Result<(), StoreError> {
     let mut tries = 1;
     loop {
-        let error = match shared.store.finish_run(run.id, state, report.clone(), message.clone()).await {
+        let error = match shared
+            .store
+            .finish_run(run.id, state, report.clone(), message.clone())
+            .await
+        {
             Ok(()) => return Ok(()),
             Err(error) => error,
         };
@@ -209,19 +227,33 @@ pub(super) async fn tell(shared: &Shared, run: &Run, written: Result<(), StoreEr
     };
     let error = match logged {
         Ok(Some(run)) => return shared.tell_end(run),
-        Ok(None) => RunError::new(RunErrorKind::UnknownConnection, "the connection was deleted while it was synced"),
-        Err(error) if error.kind() == StoreErrorKind::NotFound => {
-            RunError::new(RunErrorKind::UnknownConnection, "the connection was deleted while it was synced")
-        }
+        Ok(None) => RunError::new(
+            RunErrorKind::UnknownConnection,
+            "the connection was deleted while it was synced",
+        ),
+        Err(error) if error.kind() == StoreErrorKind::NotFound => RunError::new(
+            RunErrorKind::UnknownConnection,
+            "the connection was deleted while it was synced",
+        ),
         Err(error) => error.into(),
     };
-    shared.registry.end(run.id, Ended::Unknown { kind: error.kind(), message: error.to_string() });
+    shared.registry.end(
+        run.id,
+        Ended::Unknown {
+            kind: error.kind(),
+            message: error.to_string(),
+        },
+    );
 }
 
 async fn tell_progress(shared: Arc<Shared>, run: Run, mut progress: watch::Receiver<Progress>) {
     while progress.changed().await.is_ok() {
         let now = *progress.borrow_and_update();
-        shared.tell(Event::RunProgress { run_id: run.id, connection_id: run.connection_id, progress: now });
+        shared.tell(Event::RunProgress {
+            run_id: run.id,
+            connection_id: run.connection_id,
+            progress: now,
+        });
         sleep(PROGRESS_EVERY).await;
     }
 }

@@ -79,7 +79,11 @@ async fn look(shared: &Arc<Shared>, connection: ConnectionId) -> Result<Next, Ru
     };
     let asked_at = Instant::now();
     let options = &shared.options;
-    match shared.store.acquire_lease(connection, options.holder.clone(), options.lease_ttl).await? {
+    match shared
+        .store
+        .acquire_lease(connection, options.holder.clone(), options.lease_ttl)
+        .await?
+    {
         LeaseAnswer::Held { holder, .. } => {
             tell_holder(shared, connection, &holder);
             Ok(Next::Wait(options.lease_poll))
@@ -101,7 +105,9 @@ struct Standing {
 async fn stand(shared: &Shared, connection: ConnectionId) -> Result<Standing, RunError> {
     let unfinished = shared.store.unfinished_runs().await?;
     let mut standing = Standing::default();
-    standing.queued = unfinished.iter().any(|run| run.connection_id == connection && run.state == RunState::Queued);
+    standing.queued = unfinished
+        .iter()
+        .any(|run| run.connection_id == connection && run.state == RunState::Queued);
     for id in shared.registry.waiting(connection) {
         match shared.store.run(id).await? {
             Some(run) if run.state.is_final() => shared.tell_end(run),
@@ -110,7 +116,13 @@ async fn stand(shared: &Shared, connection: ConnectionId) -> Result<Standing, Ru
             None => {
                 let message = "the run is no longer in the log; was its connection deleted?";
                 let kind = RunErrorKind::UnknownConnection;
-                shared.registry.end(id, super::registry::Ended::Unknown { kind, message: message.to_owned() });
+                shared.registry.end(
+                    id,
+                    super::registry::Ended::Unknown {
+                        kind,
+                        message: message.to_owned(),
+                    },
+                );
             }
         }
     }
@@ -120,7 +132,11 @@ async fn stand(shared: &Shared, connection: ConnectionId) -> Result<Standing, Ru
 fn tell_holder(shared: &Shared, connection: ConnectionId, holder: &str) {
     for run_id in shared.registry.waiting(connection) {
         if shared.registry.set_holder(run_id, holder) {
-            shared.tell(Event::RunWaiting { run_id, connection_id: connection, holder: holder.to_owned() });
+            shared.tell(Event::RunWaiting {
+                run_id,
+                connection_id: connection,
+                holder: holder.to_owned(),
+            });
         }
     }
 }

@@ -21,7 +21,11 @@ pub(super) struct Limits {
 
 impl Limits {
     pub(super) fn new(in_all: usize, per_host: usize) -> Self {
-        Self { in_all: Arc::new(Semaphore::new(in_all.max(1))), per_host: per_host.max(1), hosts: Mutex::default() }
+        Self {
+            in_all: Arc::new(Semaphore::new(in_all.max(1))),
+            per_host: per_host.max(1),
+            hosts: Mutex::default(),
+        }
     }
 
     /// Waits for a turn against the host of this URL. The host comes first, so that a queue before a slow host does not
@@ -29,13 +33,18 @@ impl Limits {
     pub(super) async fn turn(&self, url: &str) -> Turn {
         let host = {
             let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-            let host = hosts.entry(host_of(url)).or_insert_with(|| Arc::new(Semaphore::new(self.per_host)));
+            let host = hosts
+                .entry(host_of(url))
+                .or_insert_with(|| Arc::new(Semaphore::new(self.per_host)));
             Arc::clone(host)
         };
         // The semaphores are never closed, so both permits are there.
         let host = host.acquire_owned().await.ok();
         let in_all = Arc::clone(&self.in_all).acquire_owned().await.ok();
-        Turn { _host: host, _in_all: in_all }
+        Turn {
+            _host: host,
+            _in_all: in_all,
+        }
     }
 }
 

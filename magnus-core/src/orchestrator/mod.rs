@@ -151,5 +151,8 @@ impl Orchestrator {
 }
 
 fn shutting_down() -> RunError {
-    RunError::new(RunErrorKind::ShuttingDown, "Magnus is shutting down; nothing new is started")
+    RunError::new(
+        RunErrorKind::ShuttingDown,
+        "Magnus is shutting down; nothing new is started",
+    )
 }

@@ -64,7 +64,10 @@ impl Registry {
 
     /// Follows a run from now on.
     pub(super) fn follow(&self, run_id: RunId, connection: ConnectionId) -> Entry {
-        self.entries().entry(run_id).or_insert_with(|| Entry::new(run_id, connection)).clone()
+        self.entries()
+            .entry(run_id)
+            .or_insert_with(|| Entry::new(run_id, connection))
+            .clone()
     }
 
     /// Follows a run that begins here now.
@@ -79,7 +82,9 @@ impl Registry {
     /// The runs of a connection that are followed but do not go on here.
     pub(super) fn waiting(&self, connection: ConnectionId) -> Vec<RunId> {
         let entries = self.entries();
-        let waiting = entries.values().filter(|entry| entry.connection == connection && !entry.active);
+        let waiting = entries
+            .values()
+            .filter(|entry| entry.connection == connection && !entry.active);
         waiting.map(|entry| entry.run_id).collect()
     }
 
@@ -114,11 +119,20 @@ impl Registry {
 
     /// Gives up the runs that match: whoever waits for them is told why.
     pub(super) fn give_up(&self, kind: RunErrorKind, message: &str, matching: impl Fn(&Given) -> bool) {
-        let given_up = self.entries().extract_if(|_, entry| {
-            matching(&Given { connection: entry.connection, active: entry.active })
-        }).collect::<Vec<_>>();
+        let given_up = self
+            .entries()
+            .extract_if(|_, entry| {
+                matching(&Given {
+                    connection: entry.connection,
+                    active: entry.active,
+                })
+            })
+            .collect::<Vec<_>>();
         for (_, entry) in given_up {
-            entry.end(Ended::Unknown { kind, message: message.to_owned() });
+            entry.end(Ended::Unknown {
+                kind,
+                message: message.to_owned(),
+            });
         }
     }
 }

@@ -68,7 +68,9 @@ pub(super) async fn follow_up(shared: &Shared, run: &Run) {
     if shared.stopping.closed.is_cancelled() {
         return;
     }
-    let Some(depth) = shared.ripples.depth_after(run) else { return };
+    let Some(depth) = shared.ripples.depth_after(run) else {
+        return;
+    };
     if let Err(error) = queue_due(shared, depth).await {
         tracing::warn!(run = %run.id, %error, "connections that became due could not be queued");
     }
@@ -84,7 +86,9 @@ async fn queue_due(shared: &Shared, depth: u32) -> Result<(), RunError> {
         let newest = recent.iter().find(|run| run.connection_id == connection);
         if may_follow(shared, connection, newest).await? {
             shared.ripples.set_depth(connection, depth);
-            shared.enqueue(RunRequest::new(connection).trigger(Trigger::Ripple)).await?;
+            shared
+                .enqueue(RunRequest::new(connection).trigger(Trigger::Ripple))
+                .await?;
         }
     }
     Ok(())
@@ -93,12 +97,17 @@ async fn queue_due(shared: &Shared, depth: u32) -> Result<(), RunError> {
 /// A connection is run by itself only if a person let it run before, did not reserve every run, and no guard waits for
 /// a person.
 async fn may_follow(shared: &Shared, connection: ConnectionId, newest: Option<&Run>) -> Result<bool, RunError> {
-    let Some(settings) = shared.store.connection(connection).await? else { return Ok(false) };
+    let Some(settings) = shared.store.connection(connection).await? else {
+        return Ok(false);
+    };
     let by_itself = settings.enabled && settings.frequency != SyncFrequency::Manual;
     let has_run = newest.is_some_and(|run| run.state != RunState::Halted);
     if !by_itself || !has_run {
         return Ok(false);
     }
-    let allowed = shared.engine.validate(RunRequest::new(connection).trigger(Trigger::Ripple)).await;
+    let allowed = shared
+        .engine
+        .validate(RunRequest::new(connection).trigger(Trigger::Ripple))
+        .await;
     Ok(allowed.is_ok())
 }

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::ripple::MOST_ROUNDS;
 use super::Orchestrator;
+use super::ripple::MOST_ROUNDS;
 use crate::engine::RunError;
 use crate::model::{ConnectionId, Direction, Run, RunRequest, RunState, Trigger};
 
@@ -32,14 +32,22 @@ impl Orchestrator {
         self.shared.refuse_if_closed()?;
         let _in_hand = self.shared.ripples.take_in_hand();
         let connections = self.shared.store.connections().await?;
-        let enabled: HashSet<ConnectionId> =
-            connections.iter().filter(|settings| settings.enabled).map(|settings| settings.id).collect();
+        let enabled: HashSet<ConnectionId> = connections
+            .iter()
+            .filter(|settings| settings.enabled)
+            .map(|settings| settings.id)
+            .collect();
         let mut next: Vec<RunRequest> = connections
             .iter()
             .filter(|settings| settings.enabled)
             .map(|settings| RunRequest::new(settings.id).direction(direction))
             .collect();
-        let mut all = SyncAll { runs: Vec::new(), refused: Vec::new(), rounds: 0, quiet: false };
+        let mut all = SyncAll {
+            runs: Vec::new(),
+            refused: Vec::new(),
+            rounds: 0,
+            quiet: false,
+        };
         while all.rounds < MOST_ROUNDS {
             all.rounds += 1;
             self.round(next, &mut all).await;
@@ -80,7 +88,9 @@ impl Orchestrator {
 /// Connections that another round would not help.
 fn stuck(all: &SyncAll) -> HashSet<ConnectionId> {
     let last: HashMap<ConnectionId, RunState> = all.runs.iter().map(|run| (run.connection_id, run.state)).collect();
-    let unwell = last.into_iter().filter(|(_, state)| !matches!(state, RunState::Completed | RunState::Partial));
+    let unwell = last
+        .into_iter()
+        .filter(|(_, state)| !matches!(state, RunState::Completed | RunState::Partial));
     let refused = all.refused.iter().map(|(connection, _)| *connection);
     unwell.map(|(connection, _)| connection).chain(refused).collect()
 }

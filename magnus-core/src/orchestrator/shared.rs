@@ -43,7 +43,10 @@ impl Stopping {
     }
 
     pub(super) fn note_interrupted(&self, run: RunId) {
-        self.interrupted.lock().unwrap_or_else(PoisonError::into_inner).push(run);
+        self.interrupted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(run);
     }
 }
 
@@ -63,7 +66,11 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn refuse_if_closed(&self) -> Result<(), RunError> {
-        if self.stopping.closed.is_cancelled() { Err(shutting_down()) } else { Ok(()) }
+        if self.stopping.closed.is_cancelled() {
+            Err(shutting_down())
+        } else {
+            Ok(())
+        }
     }
 
     /// Writes a request down as a queued run, or lets it join the one that is queued; answers the run and whether it
@@ -72,7 +79,10 @@ impl Shared {
         let Enqueued { run, joined } = self.store.enqueue_run(request).await?;
         let entry = self.registry.follow(run.id, run.connection_id);
         if !joined {
-            self.tell(Event::RunQueued { run_id: run.id, connection_id: run.connection_id });
+            self.tell(Event::RunQueued {
+                run_id: run.id,
+                connection_id: run.connection_id,
+            });
         }
         // Only now: the lane that looks after this knows of whoever waits for the run.
         self.wake(run.connection_id);
@@ -81,7 +91,10 @@ impl Shared {
 
     /// Makes sure that a lane looks at a connection after this moment.
     pub(super) fn wake(&self, connection: ConnectionId) {
-        let sent = self.commands.upgrade().is_some_and(|commands| commands.send(Command::Wake(connection)).is_ok());
+        let sent = self
+            .commands
+            .upgrade()
+            .is_some_and(|commands| commands.send(Command::Wake(connection)).is_ok());
         if !sent {
             self.give_up_waiting(connection, RunErrorKind::ShuttingDown, &shutting_down().to_string());
         }
@@ -89,7 +102,8 @@ impl Shared {
 
     /// Tells those who wait for runs of a connection that do not go on here that nobody will tell them more.
     pub(super) fn give_up_waiting(&self, connection: ConnectionId, kind: RunErrorKind, message: &str) {
-        self.registry.give_up(kind, message, |run| run.connection == connection && !run.active);
+        self.registry
+            .give_up(kind, message, |run| run.connection == connection && !run.active);
     }
 
     /// Tells everybody how a run ended.

@@ -27,6 +27,10 @@ impl Orchestrator {
         store.interrupt_abandoned().await?;
         let unfinished = store.unfinished_runs().await?;
         let (in_progress, queued) = unfinished.into_iter().partition(|run| run.state == RunState::Started);
-        Ok(SyncStatus { in_progress, queued, recent: store.recent_runs(recent).await? })
+        Ok(SyncStatus {
+            in_progress,
+            queued,
+            recent: store.recent_runs(recent).await?,
+        })
     }
 }

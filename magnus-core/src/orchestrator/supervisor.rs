@@ -23,7 +23,10 @@ pub(super) enum Command {
     /// Tell when nothing is queued or running.
     Idle(oneshot::Sender<()>),
     /// Go away.
-    Shutdown { grace: Duration, done: oneshot::Sender<Vec<RunId>> },
+    Shutdown {
+        grace: Duration,
+        done: oneshot::Sender<Vec<RunId>>,
+    },
 }
 
 /// What is known of a lane.
@@ -99,13 +102,17 @@ impl Supervisor {
             Ok((id, ())) => *id,
             Err(error) => error.id(),
         };
-        let Some(connection) = self.connections.remove(&id) else { return };
+        let Some(connection) = self.connections.remove(&id) else {
+            return;
+        };
         let again = self.lanes.remove(&connection).is_some_and(|lane| lane.again);
         if let Err(error) = ended {
             // Runs that panic are caught in the lane; this is a defect of the store or of the lane itself.
             tracing::error!(%connection, %error, "a lane ended badly");
             let message = format!("the run was lost by a defect: {error}");
-            self.shared.registry.give_up(RunErrorKind::Panicked, &message, |run| run.connection == connection);
+            self.shared
+                .registry
+                .give_up(RunErrorKind::Panicked, &message, |run| run.connection == connection);
         } else if again {
             self.open_lane(connection);
         }
@@ -147,7 +154,9 @@ impl Supervisor {
     fn close(mut self, done: Option<oneshot::Sender<Vec<RunId>>>) {
         self.commands.close();
         let message = shutting_down().to_string();
-        self.shared.registry.give_up(RunErrorKind::ShuttingDown, &message, |_| true);
+        self.shared
+            .registry
+            .give_up(RunErrorKind::ShuttingDown, &message, |_| true);
         if let Some(done) = done {
             done.send(self.shared.stopping.take_interrupted()).unwrap_or_default();
         }
