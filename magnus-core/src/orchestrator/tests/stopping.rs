@@ -44,6 +44,22 @@ async fn a_queued_run_is_cancelled_at_once_and_never_run() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_run_that_queues_before_a_host_that_hangs_is_cancelled_at_once() {
+    let house = House::new();
+    let hanging = house.connection_to("hanging", "https://one.example").await;
+    let behind = house.connection_to("behind", "https://one.example").await;
+    house.behave(hanging, |_, _| std::future::pending());
+    let orchestrator = house.builder().concurrency_per_host(1).build();
+    orchestrator.start(RunRequest::new(hanging)).await.unwrap();
+    running(&house, 1).await;
+    let handle = orchestrator.start(RunRequest::new(behind)).await.unwrap();
+    let begun = Instant::now();
+    handle.cancel().await.unwrap();
+    assert_eq!(handle.wait().await.unwrap().state, RunState::Cancelled);
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_run_that_does_not_stop_when_asked_is_dropped_after_a_while() {
     let house = House::new();
     let connection = house.connection("a").await;
