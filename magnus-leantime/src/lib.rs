@@ -1,1 +1,2 @@
 //! Magnus.
+pub mod text;

@@ -1,3 +1,5 @@
-//! Magnus.
+#![doc = include_str!("../README.md")]
 
+pub mod replay;
+pub mod sim;
 pub mod transport;

@@ -95,7 +95,10 @@ pub struct RejectedField {
 ///
 /// Displayed on one line: operation, kind, message, context. Never holds a secret.
 #[derive(Debug)]
-pub struct ConnectionError {
+pub struct ConnectionError(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     kind: ConnectionErrorKind,
     outcome: Outcome,
     operation: &'static str,
@@ -111,7 +114,7 @@ impl ConnectionError {
     /// The message says what to do about it.
     #[must_use]
     pub fn new(kind: ConnectionErrorKind, operation: &'static str, message: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Inner {
             kind,
             outcome: Outcome::NotApplied,
             operation,
@@ -120,98 +123,99 @@ impl ConnectionError {
             rejected: Vec::new(),
             retry_after: None,
             source: None,
-        }
+        }))
     }
 
     /// Whether the write took place.
     #[must_use]
     pub fn with_outcome(mut self, outcome: Outcome) -> Self {
-        self.outcome = outcome;
+        self.0.outcome = outcome;
         self
     }
 
     /// Names a thing that it is about: `connection`, `project`, `task`, `url`, `status`, ...
     #[must_use]
     pub fn with_context(mut self, key: &'static str, value: impl fmt::Display) -> Self {
-        self.context.push((key, value.to_string()));
+        self.0.context.push((key, value.to_string()));
         self
     }
 
     /// The fields that were refused.
     #[must_use]
     pub fn with_rejected(mut self, rejected: Vec<RejectedField>) -> Self {
-        self.rejected = rejected;
+        self.0.rejected = rejected;
         self
     }
 
     /// How long the tool asked us to wait.
     #[must_use]
     pub fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
-        self.retry_after = wait;
+        self.0.retry_after = wait;
         self
     }
 
     /// What caused it.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+        self.0.source = Some(source.into());
         self
     }
 
     /// Its kind.
     #[must_use]
     pub const fn kind(&self) -> ConnectionErrorKind {
-        self.kind
+        self.0.kind
     }
 
     /// Whether the write took place.
     #[must_use]
     pub const fn outcome(&self) -> Outcome {
-        self.outcome
+        self.0.outcome
     }
 
     /// The operation in which it arose.
     #[must_use]
     pub const fn operation(&self) -> &'static str {
-        self.operation
+        self.0.operation
     }
 
     /// The words for people.
     #[must_use]
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     /// The fields that were refused.
     #[must_use]
     pub fn rejected(&self) -> &[RejectedField] {
-        &self.rejected
+        &self.0.rejected
     }
 
     /// How long the tool asked us to wait.
     #[must_use]
     pub const fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
+        self.0.retry_after
     }
 
     /// What it is about.
     #[must_use]
     pub fn context(&self) -> &[(&'static str, String)] {
-        &self.context
+        &self.0.context
     }
 }
 
 impl fmt::Display for ConnectionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.operation, self.kind.words())?;
-        if !self.message.is_empty() {
-            write!(f, ": {}", self.message)?;
+        write!(f, "{}: {}", self.0.operation, self.0.kind.words())?;
+        if !self.0.message.is_empty() {
+            write!(f, ": {}", self.0.message)?;
         }
-        for rejected in &self.rejected {
+        for rejected in &self.0.rejected {
             write!(f, "; {}: {}", rejected.field, rejected.message)?;
         }
-        if !self.context.is_empty() {
+        if !self.0.context.is_empty() {
             let context: Vec<String> = self
+                .0
                 .context
                 .iter()
                 .map(|(key, value)| format!("{key} {value}"))
@@ -224,7 +228,10 @@ impl fmt::Display for ConnectionError {
 
 impl StdError for ConnectionError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+        self.0
+            .source
+            .as_deref()
+            .map(|source| source as &(dyn StdError + 'static))
     }
 }
 

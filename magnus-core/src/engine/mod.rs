@@ -2,6 +2,15 @@
 
 mod context;
 mod error;
+mod execute;
+mod observe;
+mod projects;
+mod push;
+mod recover;
+mod session;
+mod settle;
+mod sync;
+mod tally;
 
 use std::fmt::Debug;
 
@@ -12,6 +21,7 @@ use crate::reconcile::Plan;
 
 pub use context::{LeaseWatch, Phase, Progress, RunContext};
 pub use error::{RunError, RunErrorKind};
+pub use sync::Engine;
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq)]

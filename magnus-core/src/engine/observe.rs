@@ -28,13 +28,20 @@ impl Session {
         let tasks = self.store.tasks_of_project(mapping.project_id).await?;
         let mut tasks: HashMap<TaskId, Task> = tasks.into_iter().map(|task| (task.id, task)).collect();
         let links = self.store.links(self.settings.id).await?;
-        let elsewhere: Vec<TaskId> =
-            links.iter().map(|link| link.task_id).filter(|task| !tasks.contains_key(task)).collect();
+        let elsewhere: Vec<TaskId> = links
+            .iter()
+            .map(|link| link.task_id)
+            .filter(|task| !tasks.contains_key(task))
+            .collect();
         for task in self.store.tasks(elsewhere).await? {
             tasks.insert(task.id, task);
         }
         let query = crate::store::ConflictQuery::open(Some(self.settings.id));
-        Ok(HubView { tasks, links, conflicts: self.store.conflicts(query).await? })
+        Ok(HubView {
+            tasks,
+            links,
+            conflicts: self.store.conflicts(query).await?,
+        })
     }
 
     /// Reads the tool's side of a mapping: what changed, what is there, and what became of what is not.
@@ -47,7 +54,10 @@ impl Session {
     ) -> Result<(), ConnectionError> {
         let mapping = &active.mapping;
         let project = mapping.external_id.clone();
-        let since = mapping.cursor.clone().filter(|_| self.capabilities.incremental && mapping.first_contact_done);
+        let since = mapping
+            .cursor
+            .clone()
+            .filter(|_| self.capabilities.incremental && mapping.first_contact_done);
         let whole = since.is_none();
         let request = ListTasks::new(project.clone()).changed_since(since);
         let (tasks, cursor) = self.connection.all_tasks(request).await?;
@@ -74,7 +84,9 @@ impl Session {
             .tasks
             .values()
             .any(|task| task.project_id == mapping.project_id && !task.is_deleted() && !linked.contains(&task.id));
-        let overdue = mapping.last_sync_at.is_none_or(|last| self.now() - last >= SWEEP_INTERVAL);
+        let overdue = mapping
+            .last_sync_at
+            .is_none_or(|last| self.now() - last >= SWEEP_INTERVAL);
         matches!(trigger, Trigger::Manual | Trigger::Resume) || unlinked_task || overdue
     }
 
@@ -94,8 +106,15 @@ impl Session {
         let in_conflict: HashSet<_> = view.conflicts.iter().map(|conflict| conflict.link_id).collect();
         let seen = |id: &ExternalId| observation.tasks.contains_key(id);
         let mut wanted = Vec::new();
-        for link in view.links.iter().filter(|link| link.mapping_id == mapping.id && !seen(&link.external_id)) {
-            let missing = observation.ids.as_ref().is_some_and(|ids| !ids.contains(&link.external_id));
+        for link in view
+            .links
+            .iter()
+            .filter(|link| link.mapping_id == mapping.id && !seen(&link.external_id))
+        {
+            let missing = observation
+                .ids
+                .as_ref()
+                .is_some_and(|ids| !ids.contains(&link.external_id));
             let waiting = view.tasks.get(&link.task_id).is_some_and(|task| {
                 let moved_in_hub = task.project_id != mapping.project_id && link.state == LinkState::Live;
                 let in_conflict = in_conflict.contains(&link.id);
@@ -111,7 +130,11 @@ impl Session {
             .filter(|link| matches!(link.state, LinkState::Live | LinkState::GoneLocal))
             .map(|link| &link.external_id)
             .collect();
-        let unexplained = observation.ids.iter().flatten().filter(|id| !settled.contains(id) && !seen(id));
+        let unexplained = observation
+            .ids
+            .iter()
+            .flatten()
+            .filter(|id| !settled.contains(id) && !seen(id));
         wanted.extend(unexplained.cloned());
         wanted.sort();
         wanted.dedup();
@@ -127,7 +150,13 @@ impl Session {
     ) -> Result<(), ConnectionError> {
         let mut project_doubt: Option<Option<String>> = None;
         for chunk in wanted.chunks(self.capabilities.batch_size.max(1)) {
-            let requests = chunk.iter().map(|id| ReadTask { id: id.clone(), project: project.clone() }).collect();
+            let requests = chunk
+                .iter()
+                .map(|id| ReadTask {
+                    id: id.clone(),
+                    project: project.clone(),
+                })
+                .collect();
             let readings = self.connection.read(requests).await?;
             for (id, reading) in chunk.iter().zip(readings) {
                 let absence = match reading {

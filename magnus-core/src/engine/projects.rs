@@ -5,9 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::session::{Active, Session};
 use super::{RunError, RunErrorKind};
 use crate::connection::{ConnectionExt, ProjectReading};
-use crate::model::{
-    ExternalId, ItemOutcome, Mapping, MappingState, Project, ProjectPolicy, RemoteProject, Scope,
-};
+use crate::model::{ExternalId, ItemOutcome, Mapping, MappingState, Project, ProjectPolicy, RemoteProject, Scope};
 use crate::reconcile::Observation;
 use crate::store::{Changeset, MappingWrite, ProjectWrite};
 
@@ -39,7 +37,9 @@ impl Session {
                 continue;
             }
             if let MappingState::Suspended { reason } = &mapping.state {
-                self.report.problems.push(format!("project {:?} is suspended: {reason}", mapping.external_name));
+                self.report
+                    .problems
+                    .push(format!("project {:?} is suspended: {reason}", mapping.external_name));
                 continue;
             }
             let allowed = mapping.direction.unwrap_or(self.direction).intersect(self.direction);
@@ -49,7 +49,13 @@ impl Session {
                 continue;
             };
             let stored = commit || !new.contains(&mapping.id);
-            active.push(Active { mapping, direction, observation: Observation::default(), cursor: None, stored });
+            active.push(Active {
+                mapping,
+                direction,
+                observation: Observation::default(),
+                cursor: None,
+                stored,
+            });
         }
         Ok(active)
     }
@@ -73,16 +79,18 @@ impl Session {
         remotes: &[RemoteProject],
         changeset: &mut Changeset,
     ) -> Result<(), RunError> {
-        let listed = remotes.iter().find(|remote| remote.id == mapping.external_id && remote.open);
+        let listed = remotes
+            .iter()
+            .find(|remote| remote.id == mapping.external_id && remote.open);
         let state = match listed {
             Some(_) => MappingState::Active,
             None => match self.connection.read_project(mapping.external_id.clone()).await? {
                 ProjectReading::Open(_) => MappingState::Active,
                 ProjectReading::Closed => suspended("it is closed or archived in the tool; reopen it there to go on"),
                 ProjectReading::Denied => suspended("the key may not see it; give its user access in the tool"),
-                ProjectReading::Absent => suspended(
-                    "it is gone from the tool or hidden from the key; restore access, or remove the mapping",
-                ),
+                ProjectReading::Absent => {
+                    suspended("it is gone from the tool or hidden from the key; restore access, or remove the mapping")
+                }
             },
         };
         let name = listed.map_or_else(|| mapping.external_name.clone(), |remote| remote.name.clone());
@@ -97,7 +105,10 @@ impl Session {
         mapping.state = state;
         mapping.external_name = name;
         self.report.counts.projects.updated += 1;
-        changeset.mappings.push(MappingWrite { mapping: mapping.clone(), expected });
+        changeset.mappings.push(MappingWrite {
+            mapping: mapping.clone(),
+            expected,
+        });
         Ok(())
     }
 
@@ -124,8 +135,12 @@ impl Session {
         let elsewhere = self.mapped_elsewhere().await?;
         let mut new = Vec::new();
         for remote in remotes.iter().filter(|remote| !mapped.contains(&remote.id)) {
-            let draft =
-                Mapping::new(self.settings.id, remote.id.clone(), remote.name.clone(), crate::model::ProjectId::generate());
+            let draft = Mapping::new(
+                self.settings.id,
+                remote.id.clone(),
+                remote.name.clone(),
+                crate::model::ProjectId::generate(),
+            );
             if !remote.open {
                 self.skip_project(&draft, "it is closed or archived in the tool".to_owned());
             } else if self.settings.options.projects == ProjectPolicy::Mapped {
@@ -138,9 +153,18 @@ impl Session {
                 let mut project = Project::new(remote.name.clone(), self.now());
                 project.description.clone_from(&remote.description);
                 project.source_tool = Some(self.settings.tool.clone());
-                let mapping = Mapping { project_id: project.id, ..draft };
-                changeset.projects.push(ProjectWrite { project, expected: None });
-                changeset.mappings.push(MappingWrite { mapping: mapping.clone(), expected: None });
+                let mapping = Mapping {
+                    project_id: project.id,
+                    ..draft
+                };
+                changeset.projects.push(ProjectWrite {
+                    project,
+                    expected: None,
+                });
+                changeset.mappings.push(MappingWrite {
+                    mapping: mapping.clone(),
+                    expected: None,
+                });
                 self.report.counts.projects.created += 1;
                 new.push(mapping);
             }
@@ -159,7 +183,11 @@ impl Session {
             .filter(|other| other.url.trim_end_matches('/') == self.settings.url.trim_end_matches('/'))
             .map(|other| (other.id, other.name))
             .collect();
-        let mappings = if same.is_empty() { Vec::new() } else { self.store.all_mappings().await? };
+        let mappings = if same.is_empty() {
+            Vec::new()
+        } else {
+            self.store.all_mappings().await?
+        };
         Ok(mappings
             .into_iter()
             .filter(|mapping| mapping.enabled)
@@ -177,5 +205,7 @@ impl Session {
 }
 
 fn suspended(reason: &str) -> MappingState {
-    MappingState::Suspended { reason: reason.to_owned() }
+    MappingState::Suspended {
+        reason: reason.to_owned(),
+    }
 }

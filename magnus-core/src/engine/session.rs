@@ -1,13 +1,13 @@
 //! One run as it goes: what it works with, and the small steps that all its parts share.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::tally::Tally;
 use super::{RunContext, RunError, RunErrorKind};
 use crate::clock::Clock;
 use crate::connection::{Capabilities, Connection, Translator};
-use crate::model::{ConnectionSettings, Direction, Mapping, RunReport, TaskId, Timestamp};
+use crate::model::{ConnectionSettings, Direction, ExternalId, Field, Mapping, RunReport, TaskId, Timestamp};
 use crate::reconcile::Observation;
 use crate::store::{Changeset, CommitOutcome, StoreErrorKind, TaskStore, Unit};
 
@@ -30,6 +30,10 @@ pub(super) struct Session {
     pub(super) blocked: HashMap<TaskId, String>,
     /// Why no new item of the tool may be taken over.
     pub(super) no_import: Option<String>,
+    /// Fields that the tool refused in a create of this run: the create is tried again without them.
+    pub(super) create_refusals: HashMap<TaskId, BTreeMap<Field, String>>,
+    /// How often an item was decided on anew since somebody was faster.
+    pub(super) attempts: HashMap<ExternalId, u32>,
     /// Failures in a row that say something of the connection as a whole.
     pub(super) fatal_in_a_row: u32,
 }
@@ -60,7 +64,10 @@ impl Session {
             return Err(self.error(RunErrorKind::Cancelled, "cancelled by request"));
         }
         if !self.context.lease.stands() {
-            return Err(self.error(RunErrorKind::LeaseLost, "the lease ran out; another process may run this connection"));
+            return Err(self.error(
+                RunErrorKind::LeaseLost,
+                "the lease ran out; another process may run this connection",
+            ));
         }
         Ok(())
     }
@@ -92,7 +99,9 @@ impl Session {
         }
         let fence = self.context.fence.clone();
         match self.store.commit(fence.clone(), changeset.clone()).await {
-            Err(error) if error.kind() == StoreErrorKind::Unavailable => Ok(self.store.commit(fence, changeset).await?),
+            Err(error) if error.kind() == StoreErrorKind::Unavailable => {
+                Ok(self.store.commit(fence, changeset).await?)
+            }
             answer => Ok(answer?),
         }
     }

@@ -81,14 +81,23 @@ impl Tally {
             (None, Some(external)) => Key::External(external.clone()),
             (None, None) => return,
         };
-        let record =
-            Record { ending, title: entry.title.clone(), external_id: entry.external_id.clone(), detail };
+        let record = Record {
+            ending,
+            title: entry.title.clone(),
+            external_id: entry.external_id.clone(),
+            detail,
+        };
         self.add(key, record);
     }
 
     /// Notes that a task failed.
     pub(super) fn failed(&mut self, task: TaskId, title: &str, external_id: Option<ExternalId>, detail: String) {
-        let record = Record { ending: Ending::Failed, title: title.to_owned(), external_id, detail };
+        let record = Record {
+            ending: Ending::Failed,
+            title: title.to_owned(),
+            external_id,
+            detail,
+        };
         self.add(Key::Task(task), record);
     }
 
@@ -126,8 +135,11 @@ impl Tally {
     /// Puts counts and the items worth telling into a report.
     pub(super) fn fill(&self, report: &mut RunReport) {
         report.counts.tasks = self.counts();
-        let mut told: Vec<&Key> =
-            self.order.iter().filter(|key| self.records[*key].ending > Ending::Unchanged).collect();
+        let mut told: Vec<&Key> = self
+            .order
+            .iter()
+            .filter(|key| self.records[*key].ending > Ending::Unchanged)
+            .collect();
         // What went wrong comes first: a report is cut at its end.
         told.sort_by_key(|key| std::cmp::Reverse(self.records[*key].ending));
         for key in told {

@@ -1,0 +1,302 @@
+//! Carries plans out, round by round, until nothing is left to send.
+
+use super::observe::HubView;
+use super::session::{Active, Session, Tables};
+use super::tally::Ending;
+use super::{Phase, RunError};
+use crate::model::{Counts, MappingState, Trigger};
+use crate::reconcile::{
+    Entry, Extent, MappingInput, MappingPlan, PlannedAction, PlannedItem, PlannedMapping, Push, Setting, guard,
+    plan_mapping,
+};
+use crate::store::{Changeset, MappingWrite, Unit};
+
+/// Rounds of plan and execution for one mapping: what a tool derives from our write, a version conflict or a refused
+/// field each want another one.
+const MAX_ROUNDS: usize = 8;
+
+impl Session {
+    /// Plans one mapping on the hub as it is now.
+    pub(super) fn plan(
+        &self,
+        active: &Active,
+        mappings: &[crate::model::Mapping],
+        view: &HubView,
+        tables: &Tables,
+        no_creation: Option<&str>,
+    ) -> MappingPlan {
+        let not_whole = "incomplete_listing: what the tool has is not known completely in this run";
+        let no_creation = no_creation.or((!active.observation.is_complete()).then_some(not_whole));
+        plan_mapping(&MappingInput {
+            mapping: &active.mapping,
+            mappings,
+            options: &self.settings.options,
+            tasks: &view.tasks,
+            links: &view.links,
+            conflicts: &view.conflicts,
+            observation: &active.observation,
+            translator: tables.as_ref(),
+            no_creation,
+            no_import: self.no_import.as_deref(),
+            blocked: &self.blocked,
+            setting: Setting {
+                run_id: self.context.run_id,
+                capabilities: &self.capabilities,
+                direction: active.direction,
+                policy: self.settings.options.conflicts,
+                now: self.now(),
+            },
+        })
+    }
+
+    /// Observes every mapping. One that cannot be read is a problem of the run and is left out; whether all could be read
+    /// is answered.
+    pub(super) async fn observe_all(
+        &mut self,
+        active: &mut Vec<Active>,
+        trigger: Trigger,
+        tables: &Tables,
+    ) -> Result<bool, RunError> {
+        self.context.report(|progress| progress.phase = Phase::Observing);
+        let mut readable = Vec::new();
+        let mut last_error = None;
+        let asked = active.len();
+        for mut mapping in active.drain(..) {
+            self.checkpoint()?;
+            let view = self.hub_view(&mapping.mapping).await?;
+            match self.observe(&mut mapping, &view, trigger, tables.as_ref()).await {
+                Ok(()) => readable.push(mapping),
+                Err(error) => {
+                    let name = &mapping.mapping.external_name;
+                    self.report
+                        .problems
+                        .push(format!("project {name:?} was not read: {error}"));
+                    self.report.counts.projects.failed += 1;
+                    last_error = Some(error);
+                }
+            }
+        }
+        *active = readable;
+        match last_error {
+            Some(error) if active.is_empty() => Err(RunError::from(error).with_connection(self.settings.id)),
+            _ => Ok(active.len() == asked),
+        }
+    }
+
+    /// What the first plans would do, in the numbers that the guard looks at.
+    pub(super) fn halts(&self, plans: &[(MappingPlan, usize)]) -> Vec<String> {
+        let mut extent = Extent::default();
+        for (plan, in_tool) in plans {
+            extent.linked += plan.linked;
+            extent.in_tool += u64::try_from(*in_tool).unwrap_or(u64::MAX);
+            for entry in &plan.entries {
+                match entry.action {
+                    Some(PlannedAction::DeleteInHub | PlannedAction::DeleteInTool) => extent.deletions += 1,
+                    Some(PlannedAction::CreateInTool) => extent.creations += 1,
+                    _ if matches!(entry.push, Some(Push::Update { .. })) => extent.overwrites += 1,
+                    _ => {}
+                }
+            }
+        }
+        guard(&extent, &self.settings.options.guard)
+    }
+
+    /// Carries out one mapping: hub part at once, then what goes to the tool, then what that moved, until quiet.
+    pub(super) async fn execute(
+        &mut self,
+        actives: &mut [Active],
+        index: usize,
+        tables: &Tables,
+        no_creation: Option<&str>,
+    ) -> Result<(), RunError> {
+        let mappings: Vec<_> = actives.iter().map(|active| active.mapping.clone()).collect();
+        let mut settled = false;
+        for round in 0..MAX_ROUNDS {
+            self.checkpoint()?;
+            let view = self.hub_view(&actives[index].mapping).await?;
+            let plan = self.plan(&actives[index], &mappings, &view, tables, no_creation);
+            if round == 0 {
+                let scope = plan.entries.len() + plan.unchanged.len();
+                self.context.report(|progress| {
+                    progress.phase = Phase::Executing;
+                    progress.total += u64::try_from(scope).unwrap_or(u64::MAX);
+                });
+            }
+            for task in &plan.unchanged {
+                self.tally.unchanged(*task);
+            }
+            let (pushes, stale) = self.execute_hub(plan.entries).await?;
+            if pushes.is_empty() && !stale {
+                settled = true;
+                break;
+            }
+            if !pushes.is_empty() {
+                self.push(actives, index, tables, &view, pushes).await?;
+            }
+        }
+        if !settled {
+            let name = actives[index].mapping.external_name.clone();
+            self.report
+                .problems
+                .push(format!("project {name:?} did not come to rest in {MAX_ROUNDS} rounds"));
+        }
+        self.finish_mapping(&mut actives[index], settled).await
+    }
+
+    /// Commits what changes in the hub. Answers the entries that go to the tool, and whether something went stale and
+    /// must be planned anew.
+    async fn execute_hub(&mut self, mut entries: Vec<Entry>) -> Result<(Vec<Entry>, bool), RunError> {
+        let mut units = Vec::new();
+        let mut owners = Vec::new();
+        for (index, entry) in entries.iter_mut().enumerate() {
+            let unit = std::mem::take(&mut entry.unit);
+            if !unit.is_empty() {
+                units.push(unit);
+                owners.push(index);
+            }
+        }
+        let stale: std::collections::HashSet<usize> = self
+            .commit_units(units)
+            .await?
+            .into_iter()
+            .filter_map(|unit| owners.get(unit).copied())
+            .collect();
+        let any_stale = !stale.is_empty();
+        let mut pushes = Vec::new();
+        let mut done = 0;
+        for (index, entry) in entries.into_iter().enumerate() {
+            if stale.contains(&index) {
+                continue;
+            }
+            if entry.push.is_some() {
+                if entry.conflicted {
+                    self.tally.entry(&entry, Ending::Conflicted, describe(&entry));
+                }
+                pushes.push(entry);
+                continue;
+            }
+            done += 1;
+            let ending = match entry.action {
+                _ if entry.conflicted => Ending::Conflicted,
+                Some(action) => Ending::of(action),
+                None => Ending::Unchanged,
+            };
+            self.tally.entry(&entry, ending, describe(&entry));
+        }
+        let counts = self.tally.counts();
+        self.context.report(|progress| {
+            progress.done += done;
+            progress.counts.tasks = counts;
+        });
+        Ok((pushes, any_stale))
+    }
+
+    /// Remembers how far a mapping was read. The cursor stays behind if something seen was not taken over.
+    async fn finish_mapping(&mut self, active: &mut Active, settled: bool) -> Result<(), RunError> {
+        let whole = active.observation.is_complete();
+        let mut mapping = active.mapping.clone();
+        let taken_over = settled && self.no_import.is_none() && active.direction.pulls();
+        if taken_over && active.cursor.is_some() {
+            mapping.cursor.clone_from(&active.cursor);
+        }
+        mapping.first_contact_done |= whole && settled;
+        if whole && settled {
+            mapping.last_sync_at = Some(self.now());
+        }
+        if mapping == active.mapping {
+            return Ok(());
+        }
+        mapping.state = MappingState::Active;
+        let write = MappingWrite {
+            mapping: mapping.clone(),
+            expected: Some(active.mapping.version),
+        };
+        let outcome = self
+            .commit(Changeset {
+                mappings: vec![write],
+                ..Changeset::new()
+            })
+            .await?;
+        if outcome.stale_rows == 0 {
+            mapping.version = mapping.version.next();
+            active.mapping = mapping;
+        }
+        Ok(())
+    }
+
+    /// Commits one unit by itself; `false` if it went stale.
+    pub(super) async fn commit_unit(&mut self, unit: Unit) -> Result<bool, RunError> {
+        Ok(self.commit_units(vec![unit]).await?.is_empty())
+    }
+}
+
+/// What happened to an item, in one line.
+pub(super) fn describe(entry: &Entry) -> String {
+    let changes = entry
+        .changes
+        .iter()
+        .filter(|change| change.side.is_some())
+        .map(|change| {
+            let before = shorten(&change.before);
+            let after = shorten(&change.after);
+            format!("{}: {before} → {after}", change.field)
+        });
+    entry
+        .reason
+        .iter()
+        .cloned()
+        .chain(changes)
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+fn shorten(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    let mut short: String = line.chars().take(60).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
+}
+
+/// A plan as it is shown.
+pub(super) fn render(active: &Active, plan: &MappingPlan) -> PlannedMapping {
+    let items = plan.entries.iter().filter_map(|entry| {
+        Some(PlannedItem {
+            action: entry.action?,
+            title: entry.title.clone(),
+            task_id: entry
+                .task_id
+                .filter(|_| entry.action != Some(PlannedAction::CreateInHub)),
+            external_id: entry.external_id.clone(),
+            changes: entry.changes.clone(),
+            reason: entry.reason.clone(),
+        })
+    });
+    let quiet = plan.entries.iter().filter(|entry| entry.action.is_none()).count();
+    PlannedMapping {
+        mapping_id: active.stored.then_some(active.mapping.id),
+        project_id: active.mapping.project_id,
+        name: active.mapping.external_name.clone(),
+        items: items.collect(),
+        unchanged: u64::try_from(plan.unchanged.len() + quiet).unwrap_or(u64::MAX),
+        problem: None,
+    }
+}
+
+/// What a plan would count.
+pub(super) fn count(plan: &MappingPlan) -> Counts {
+    let mut tally = super::tally::Tally::default();
+    for task in &plan.unchanged {
+        tally.unchanged(*task);
+    }
+    for entry in &plan.entries {
+        let ending = match entry.action {
+            _ if entry.conflicted => Ending::Conflicted,
+            Some(action) => Ending::of(action),
+            None => Ending::Unchanged,
+        };
+        tally.entry(entry, ending, String::new());
+    }
+    tally.counts()
+}

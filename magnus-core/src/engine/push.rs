@@ -1,0 +1,505 @@
+//! Sends a plan's writes to the tool: intent, write, settlement.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::execute::describe;
+use super::observe::HubView;
+use super::session::{Active, Session, Tables};
+use super::tally::Ending;
+use super::{RunError, RunErrorKind};
+use crate::connection::{
+    ConnectionError, ConnectionErrorKind, CreateTask, DeleteTask, Outcome, ReadTask, RemoteWrite, UpdateTask, Written,
+};
+use crate::model::{
+    ExternalId, Field, Intent, IntentField, IntentId, IntentOperation, IntentState, LinkState, Mapping, Refusal,
+    RemoteTask, RemoteValue, TaskId, Value,
+};
+use crate::reconcile::{Entry, Lens, Outgoing, Push, References, Sendable};
+use crate::store::{LinkWrite, Unit};
+
+/// A run ends after this many failures in a row that say something of the connection as a whole.
+const FATAL_IN_A_ROW: u32 = 3;
+
+/// One write, ready to be sent.
+pub(super) struct Job {
+    pub(super) entry: Entry,
+    pub(super) intent: Intent,
+    pub(super) write: RemoteWrite,
+    /// What the entry's outgoing values have become: field → (hub value, what is sent, ...).
+    pub(super) fields: BTreeMap<Field, IntentField>,
+}
+
+impl Session {
+    /// Sends what a round of one mapping has for the tool. Children are deleted before parents, parents created before
+    /// children. What the tool made of it goes into the observation, for the next round to look at.
+    pub(super) async fn push(
+        &mut self,
+        actives: &mut [Active],
+        index: usize,
+        tables: &Tables,
+        view: &HubView,
+        entries: Vec<Entry>,
+    ) -> Result<(), RunError> {
+        let mut references = References::default();
+        for link in view.links.iter().filter(|link| link.state == LinkState::Live) {
+            references.join(link.task_id, link.external_id.clone());
+        }
+        let entries = self
+            .keep_foreign_children(&actives[index].mapping, view, entries)
+            .await?;
+        let mut stages: BTreeMap<(u8, i64), Vec<Entry>> = BTreeMap::new();
+        for entry in entries {
+            stages.entry(stage(&entry, view)).or_default().push(entry);
+        }
+        let size = self.capabilities.batch_size.max(1);
+        for (_, entries) in stages {
+            let mut rest = entries.into_iter().peekable();
+            while rest.peek().is_some() {
+                self.checkpoint()?;
+                let batch: Vec<Entry> = rest.by_ref().take(size).collect();
+                self.push_batch(actives, index, tables, &mut references, batch).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn push_batch(
+        &mut self,
+        actives: &mut [Active],
+        index: usize,
+        tables: &Tables,
+        references: &mut References,
+        entries: Vec<Entry>,
+    ) -> Result<(), RunError> {
+        let jobs: Vec<Job> = entries
+            .into_iter()
+            .filter_map(|entry| self.job(&actives[index], entry, references))
+            .collect();
+        let journal = jobs
+            .iter()
+            .map(|job| Unit {
+                intents: vec![job.intent.clone()],
+                ..Unit::default()
+            })
+            .collect();
+        let refused = self.commit_units(journal).await?;
+        if !refused.is_empty() {
+            return Err(self.error(
+                RunErrorKind::Store,
+                "the hub did not take a journal entry; nothing was sent",
+            ));
+        }
+        self.checkpoint()?;
+        let writes: Vec<RemoteWrite> = jobs.iter().map(|job| job.write.clone()).collect();
+        let asked = writes.len();
+        let mut results = self.connection.write(writes).await;
+        while results.len() < asked {
+            // An adapter that answers too little leaves the rest unknown; the journal settles it.
+            results.push(Err(ConnectionError::new(
+                ConnectionErrorKind::Protocol,
+                "write",
+                "no answer for this write",
+            )
+            .with_outcome(Outcome::Unknown)));
+        }
+        for (job, result) in jobs.into_iter().zip(results) {
+            let project = actives[index].mapping.external_id.clone();
+            let lens_references = references.clone();
+            let lens = Lens::new(tables.as_ref(), &project, &lens_references);
+            match result {
+                Ok(Written::Task(written)) => {
+                    self.fatal_in_a_row = 0;
+                    self.report.remote_writes += 1;
+                    let moved_to = written.task.project.clone();
+                    let external = written.task.id.clone();
+                    let task = job.intent.task_id;
+                    let after = written.task.clone();
+                    self.settle_written(&actives[index].mapping, job, *written, &lens)
+                        .await?;
+                    references.join(task, external.clone());
+                    see(actives, index, external, moved_to, after);
+                }
+                Ok(Written::Deleted) => {
+                    self.fatal_in_a_row = 0;
+                    self.report.remote_writes += 1;
+                    if let IntentOperation::Delete { external_id, .. } = &job.intent.operation {
+                        actives[index].observation.tasks.remove(external_id);
+                    }
+                    self.settle_deleted(job).await?;
+                }
+                Err(error) => self.settle_failed(&mut actives[index], job, error).await?,
+            }
+        }
+        let counts = self.tally.counts();
+        self.context.report(|progress| {
+            progress.done += u64::try_from(asked).unwrap_or(u64::MAX);
+            progress.counts.tasks = counts;
+        });
+        Ok(())
+    }
+
+    /// Makes the journal entry and the write of one entry. `None` if nothing is left to send.
+    fn job(&self, active: &Active, mut entry: Entry, references: &References) -> Option<Job> {
+        let push = entry.push.take()?;
+        let mapping = &active.mapping;
+        let (task_id, operation, fields, write) = match push {
+            Push::Create { task, fields, .. } => {
+                let mut fields = resolve(fields, references);
+                if let Some(refused) = self.create_refusals.get(&task.id) {
+                    fields.retain(|field, _| !refused.contains_key(field));
+                }
+                let operation = IntentOperation::Create {
+                    project: mapping.external_id.clone(),
+                    greatest_seen: greatest_seen(active),
+                };
+                let sent = fields
+                    .iter()
+                    .map(|(field, value)| (*field, value.sent.clone()))
+                    .collect();
+                let write = RemoteWrite::Create(CreateTask {
+                    project: mapping.external_id.clone(),
+                    fields: sent,
+                });
+                (task.id, operation, fields, write)
+            }
+            Push::Update {
+                link_id,
+                task_id,
+                remote,
+                fields,
+                move_to,
+            } => {
+                let fields = resolve(fields, references);
+                if fields.is_empty() && move_to.is_none() {
+                    return None;
+                }
+                let operation = IntentOperation::Update {
+                    link_id,
+                    external_id: remote.id.clone(),
+                    version: remote.version.clone(),
+                };
+                let write = RemoteWrite::Update(UpdateTask {
+                    id: remote.id.clone(),
+                    project: remote.project.clone(),
+                    move_to: move_to.map(|mapping| mapping.external_id),
+                    version: remote.version.clone(),
+                    fields: fields
+                        .iter()
+                        .map(|(field, value)| (*field, value.sent.clone()))
+                        .collect(),
+                });
+                (task_id, operation, fields, write)
+            }
+            Push::Delete {
+                link_id,
+                task_id,
+                external_id,
+            } => {
+                let write = RemoteWrite::Delete(DeleteTask {
+                    id: external_id.clone(),
+                    project: mapping.external_id.clone(),
+                });
+                (
+                    task_id,
+                    IntentOperation::Delete { link_id, external_id },
+                    BTreeMap::new(),
+                    write,
+                )
+            }
+        };
+        let intent = Intent {
+            id: IntentId::generate(),
+            connection_id: self.settings.id,
+            mapping_id: mapping.id,
+            run_id: self.context.run_id,
+            task_id,
+            operation,
+            fields: fields.clone(),
+            state: IntentState::Open,
+            created_at: self.now(),
+        };
+        Some(Job {
+            entry,
+            intent,
+            write,
+            fields,
+        })
+    }
+
+    /// On a tool whose deletes take children along, a task with children that this plan does not delete stays.
+    async fn keep_foreign_children(
+        &mut self,
+        mapping: &Mapping,
+        view: &HubView,
+        entries: Vec<Entry>,
+    ) -> Result<Vec<Entry>, RunError> {
+        let deleted: HashSet<ExternalId> = entries
+            .iter()
+            .filter_map(|entry| match &entry.push {
+                Some(Push::Delete { external_id, .. }) => Some(external_id.clone()),
+                _ => None,
+            })
+            .collect();
+        if !self.capabilities.delete_cascades || deleted.is_empty() {
+            return Ok(entries);
+        }
+        let mut kept = Vec::new();
+        for entry in entries {
+            let Some(Push::Delete {
+                external_id, task_id, ..
+            }) = &entry.push
+            else {
+                kept.push(entry);
+                continue;
+            };
+            let request = ReadTask {
+                id: external_id.clone(),
+                project: mapping.external_id.clone(),
+            };
+            let reason = match self.connection.list_descendants(request).await {
+                Ok(children) if children.iter().all(|child| deleted.contains(&child.id)) => None,
+                Ok(_) => Some("children_in_tool: it has children there that would be deleted too".to_owned()),
+                Err(error) => Some(format!("children_in_tool: its children could not be listed: {error}")),
+            };
+            match reason {
+                None => kept.push(entry),
+                Some(reason) => {
+                    self.blocked.insert(*task_id, reason.clone());
+                    let title = view
+                        .tasks
+                        .get(task_id)
+                        .map_or(entry.title.as_str(), |task| task.title.as_str());
+                    let entry = Entry {
+                        title: title.to_owned(),
+                        push: None,
+                        ..entry.clone()
+                    };
+                    self.tally.entry(&entry, Ending::Skipped, reason);
+                }
+            }
+        }
+        Ok(kept)
+    }
+
+    /// A write that failed: its fields are held, the item is read again, or it has failed for this run.
+    async fn settle_failed(&mut self, active: &mut Active, job: Job, error: ConnectionError) -> Result<(), RunError> {
+        if error.outcome() != Outcome::NotApplied {
+            // The journal entry stays open: the next run finds out before it does anything else.
+            self.fail(
+                &job,
+                format!("{error}; whether it took place is settled by the next run"),
+            );
+            return self.count_fatal(error);
+        }
+        let mut unit = Unit {
+            intents: vec![settled(job.intent.clone(), false)],
+            ..Unit::default()
+        };
+        match error.kind() {
+            ConnectionErrorKind::Rejected if self.hold_refused(&job, &error, &mut unit).await? => {
+                self.commit_unit(unit).await?;
+                self.fatal_in_a_row = 0;
+                return Ok(());
+            }
+            ConnectionErrorKind::VersionConflict | ConnectionErrorKind::NotFound => {
+                self.commit_unit(unit).await?;
+                return self.read_again(active, &job, error).await;
+            }
+            _ => {}
+        }
+        self.commit_unit(unit).await?;
+        self.fail(&job, error.to_string());
+        self.count_fatal(error)
+    }
+
+    fn fail(&mut self, job: &Job, detail: String) {
+        let task = job.intent.task_id;
+        self.blocked.insert(task, detail.clone());
+        self.tally
+            .failed(task, &job.entry.title, job.entry.external_id.clone(), detail);
+    }
+
+    fn count_fatal(&mut self, error: ConnectionError) -> Result<(), RunError> {
+        if !error.kind().is_fatal() {
+            self.fatal_in_a_row = 0;
+            return Ok(());
+        }
+        self.fatal_in_a_row += 1;
+        if self.fatal_in_a_row < FATAL_IN_A_ROW {
+            return Ok(());
+        }
+        Err(RunError::from(error).with_connection(self.settings.id))
+    }
+
+    /// Keeps refused values on the link (for a create: in the session), so that the rest is sent without them.
+    /// `false` if the refusal names nothing that was sent.
+    async fn hold_refused(&mut self, job: &Job, error: &ConnectionError, unit: &mut Unit) -> Result<bool, RunError> {
+        let refused: Vec<_> = error
+            .rejected()
+            .iter()
+            .filter_map(|rejected| Some((rejected, job.fields.get(&rejected.field)?)))
+            .collect();
+        if refused.is_empty() || error.rejected().iter().any(|rejected| rejected.field == Field::Title) {
+            return Ok(false);
+        }
+        match &job.intent.operation {
+            IntentOperation::Create { .. } => {
+                let held = self.create_refusals.entry(job.intent.task_id).or_default();
+                for (rejected, _) in &refused {
+                    held.insert(rejected.field, rejected.message.clone());
+                }
+                Ok(true)
+            }
+            IntentOperation::Update { link_id, .. } => {
+                let Some(mut link) = self.store.link(*link_id).await? else {
+                    return Ok(false);
+                };
+                let expected = Some(link.version);
+                for (rejected, field) in refused {
+                    let refusal = Refusal {
+                        local: field.local.clone(),
+                        remote: field.seen.clone().unwrap_or(RemoteValue::NULL),
+                        reason: rejected.message.clone(),
+                    };
+                    link.refusals.insert(rejected.field, refusal);
+                }
+                unit.links.push(LinkWrite {
+                    link: Box::new(link),
+                    expected,
+                });
+                Ok(true)
+            }
+            IntentOperation::Delete { .. } => Ok(false),
+        }
+    }
+
+    /// Somebody was faster: look again, and let the next round decide on what is there now.
+    async fn read_again(&mut self, active: &mut Active, job: &Job, error: ConnectionError) -> Result<(), RunError> {
+        let external = match &job.intent.operation {
+            IntentOperation::Update { external_id, .. } | IntentOperation::Delete { external_id, .. } => external_id,
+            IntentOperation::Create { .. } => {
+                self.fail(job, error.to_string());
+                return Ok(());
+            }
+        };
+        let attempts = self.attempts.entry(external.clone()).or_default();
+        *attempts += 1;
+        let attempts = *attempts;
+        if attempts > 3 {
+            self.fail(job, format!("{error}; given up after {attempts} attempts"));
+            return Ok(());
+        }
+        let request = ReadTask {
+            id: external.clone(),
+            project: active.mapping.external_id.clone(),
+        };
+        match self
+            .connection
+            .read(vec![request])
+            .await
+            .map(|mut readings| readings.pop())
+        {
+            Ok(Some(crate::connection::Reading::Present(task))) => {
+                active.observation.tasks.insert(external.clone(), *task);
+            }
+            Ok(_) => {
+                // Gone or moved meanwhile: the next run looks for evidence.
+                self.fail(job, format!("{error}; it is not there any more"));
+            }
+            Err(again) => {
+                self.fail(job, format!("{error}; and it could not be read again: {again}"));
+                return self.count_fatal(again);
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes that an entry came through.
+    pub(super) fn pushed(&mut self, entry: &Entry, conflicted: bool) {
+        let ending = match entry.action {
+            _ if conflicted => Ending::Conflicted,
+            Some(action) => Ending::of(action),
+            None => Ending::Updated,
+        };
+        self.tally.entry(entry, ending, describe(entry));
+    }
+}
+
+/// Deletions first, children before parents; then changes; then creations, parents before children.
+fn stage(entry: &Entry, view: &HubView) -> (u8, i64) {
+    match &entry.push {
+        Some(Push::Delete { task_id, .. }) => (0, -ancestors(*task_id, view)),
+        Some(Push::Create { depth, .. }) => (2, i64::try_from(*depth).unwrap_or(i64::MAX)),
+        _ => (1, 0),
+    }
+}
+
+fn ancestors(task: TaskId, view: &HubView) -> i64 {
+    let mut count = 0;
+    let mut next = view.tasks.get(&task).and_then(|task| task.parent_id);
+    while let Some(parent) = next.filter(|_| count < 1000) {
+        count += 1;
+        next = view.tasks.get(&parent).and_then(|task| task.parent_id);
+    }
+    count
+}
+
+/// Fills in references to what was created meanwhile; one that was not created is left for a later run.
+fn resolve(fields: BTreeMap<Field, Outgoing>, references: &References) -> BTreeMap<Field, IntentField> {
+    fields
+        .into_iter()
+        .filter_map(|(field, outgoing)| {
+            let sent = match outgoing.sent {
+                Sendable::Now(value) => value,
+                Sendable::OnceCreated(task) => RemoteValue::from(references.external(task)?),
+                Sendable::Unholdable(_) => return None,
+            };
+            let Outgoing { local, seen, loser, .. } = outgoing;
+            Some((
+                field,
+                IntentField {
+                    local,
+                    sent,
+                    seen,
+                    loser,
+                },
+            ))
+        })
+        .collect()
+}
+
+fn greatest_seen(active: &Active) -> Option<ExternalId> {
+    let listed = active.observation.tasks.keys();
+    let swept = active.observation.ids.iter().flatten();
+    listed.chain(swept).max_by(|a, b| a.compare_by_age(b)).cloned()
+}
+
+/// Puts what a write left behind where the next round looks for it.
+fn see(actives: &mut [Active], index: usize, external: ExternalId, project: ExternalId, task: RemoteTask) {
+    let owner = actives
+        .iter()
+        .position(|active| active.mapping.external_id == project)
+        .unwrap_or(index);
+    if owner != index {
+        actives[index].observation.tasks.remove(&external);
+    }
+    let observation = &mut actives[owner].observation;
+    observation.absent.remove(&external);
+    if let Some(ids) = &mut observation.ids {
+        ids.insert(external.clone());
+    }
+    observation.tasks.insert(external, task);
+}
+
+pub(super) fn settled(mut intent: Intent, applied: bool) -> Intent {
+    intent.state = IntentState::Settled { applied };
+    intent
+}
+
+/// A tool's value in the hub's form, for records; what cannot be resolved is shown as nothing.
+pub(super) fn decoded(lens: &Lens<'_>, field: Field, value: &RemoteValue) -> Value {
+    match lens.decode(field, value) {
+        crate::connection::Decoded::Exact(value) | crate::connection::Decoded::Approximate(value) => value,
+        crate::connection::Decoded::Unresolved(_) => Value::Empty,
+    }
+}

@@ -1,0 +1,289 @@
+//! After a write: bases, journal and history in one commit.
+
+use super::RunError;
+use super::push::{Job, decoded, settled};
+use super::session::Session;
+use crate::connection::WrittenTask;
+use crate::model::{
+    Base, Conflict, ConflictId, ConflictState, Field, HistoryEntry, IntentField, IntentOperation, Link, LinkId,
+    LinkState, LocalBase, Mapping, Refusal, RemoteBase, RemoteTask, RemoteValue, RowVersion, Rule, Side, Task, TaskId,
+    Value,
+};
+use crate::reconcile::Lens;
+use crate::store::{ConflictWrite, LinkWrite, Unit};
+
+impl Session {
+    /// Records a create or an update. Bases advance only for the fields that were written; every other field of the answer
+    /// is compared with its old base in the next round, so that an edit by others is seen and not swallowed.
+    pub(super) async fn settle_written(
+        &mut self,
+        mapping: &Mapping,
+        job: Job,
+        written: WrittenTask,
+        lens: &Lens<'_>,
+    ) -> Result<(), RunError> {
+        let mut unit = Unit {
+            intents: vec![settled(job.intent.clone(), true)],
+            ..Unit::default()
+        };
+        let (mut link, expected) = match &job.intent.operation {
+            IntentOperation::Update { link_id, .. } => {
+                let Some(link) = self.store.link(*link_id).await? else {
+                    return self.lost_link(job, unit).await;
+                };
+                let expected = Some(link.version);
+                (link, expected)
+            }
+            _ => {
+                let mut link = Link::new(mapping, job.intent.task_id, written.task.id.clone(), self.now());
+                link.external_url.clone_from(&written.task.url);
+                self.adopt_unsent(&mut link, &job, &written, lens).await?;
+                (link, None)
+            }
+        };
+        for (field, sent) in &job.fields {
+            link.bases.insert(*field, base_after(*field, sent, &written));
+            link.refusals.remove(field);
+        }
+        if written.task.project != mapping.external_id
+            && let Some(target) = self.mapping_of(&written.task).await?
+        {
+            link.mapping_id = target.id;
+        }
+        link.last_sync_at = Some(self.now());
+        let conflicted = self.record_losers(&link, &job, &written, lens, &mut unit);
+        self.record_history(&link, &job, lens, &mut unit);
+        unit.links.push(LinkWrite {
+            link: Box::new(link),
+            expected,
+        });
+        if !self.commit_unit(unit).await? {
+            let detail = "the hub's record of it changed meanwhile; the next run settles it".to_owned();
+            self.blocked.insert(job.intent.task_id, detail.clone());
+            self.tally.failed(
+                job.intent.task_id,
+                &job.entry.title,
+                job.entry.external_id.clone(),
+                detail,
+            );
+            return Ok(());
+        }
+        let mut entry = job.entry;
+        entry.external_id = Some(written.task.id);
+        let conflicted = conflicted || entry.conflicted;
+        self.pushed(&entry, conflicted);
+        Ok(())
+    }
+
+    async fn lost_link(&mut self, job: Job, unit: Unit) -> Result<(), RunError> {
+        self.commit_unit(unit).await?;
+        let detail = "its link was removed meanwhile".to_owned();
+        self.tally
+            .failed(job.intent.task_id, &job.entry.title, job.entry.external_id, detail);
+        Ok(())
+    }
+
+    async fn mapping_of(&self, task: &RemoteTask) -> Result<Option<Mapping>, RunError> {
+        let mappings = self.store.mappings(self.settings.id).await?;
+        Ok(mappings.into_iter().find(|mapping| mapping.external_id == task.project))
+    }
+
+    /// After a create: what was not sent is not agreed, unless the tool's own value means the same.
+    async fn adopt_unsent(
+        &self,
+        link: &mut Link,
+        job: &Job,
+        written: &WrittenTask,
+        lens: &Lens<'_>,
+    ) -> Result<(), RunError> {
+        let tasks = self.store.tasks(vec![job.intent.task_id]).await?;
+        let Some(task) = tasks.first() else { return Ok(()) };
+        let refused = self.create_refusals.get(&task.id);
+        for field in self.capabilities.fields.keys() {
+            let Some(observed) = written.task.fields.get(field) else {
+                continue;
+            };
+            if job.fields.contains_key(field) {
+                continue;
+            }
+            link.bases.insert(
+                *field,
+                unsent_base(*field, task, observed.derived, &observed.value, lens),
+            );
+            if let Some(reason) = refused.and_then(|refused| refused.get(field)) {
+                let refusal = Refusal {
+                    local: task.get(*field),
+                    remote: observed.value.clone(),
+                    reason: reason.clone(),
+                };
+                link.refusals.insert(*field, refusal);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts on record what this write has overwritten: what the plan decided against, and, on a tool without versions,
+    /// what somebody wrote between our reading and our writing.
+    fn record_losers(&self, link: &Link, job: &Job, written: &WrittenTask, lens: &Lens<'_>, unit: &mut Unit) -> bool {
+        let mut conflicted = false;
+        for (field, sent) in &job.fields {
+            let rule = job.entry.changes.iter().find(|change| change.field == *field);
+            let rule = rule.and_then(|change| change.note.clone()).unwrap_or_default();
+            if let Some(loser) = &sent.loser {
+                let remote = sent.seen.clone().unwrap_or(RemoteValue::NULL);
+                let loser = Loser {
+                    value: loser.clone(),
+                    remote,
+                    reason: rule.clone(),
+                };
+                unit.conflicts
+                    .push(self.loser(link, job.intent.task_id, *field, sent, loser));
+                conflicted = true;
+            }
+            let before = written.before.as_ref().and_then(|before| before.value(*field));
+            if let (Some(before), Some(seen)) = (before, &sent.seen)
+                && before != seen
+                && *before != sent.sent
+            {
+                let reason = "edited in the tool between our reading and our writing".to_owned();
+                let loser = Loser {
+                    value: decoded(lens, *field, before),
+                    remote: before.clone(),
+                    reason,
+                };
+                unit.conflicts
+                    .push(self.loser(link, job.intent.task_id, *field, sent, loser));
+                conflicted = true;
+            }
+        }
+        conflicted
+    }
+
+    fn loser(&self, link: &Link, task: TaskId, field: Field, sent: &IntentField, loser: Loser) -> ConflictWrite {
+        let now = self.now();
+        let conflict = Conflict {
+            id: ConflictId::generate(),
+            connection_id: link.connection_id,
+            link_id: link.id,
+            task_id: task,
+            external_id: link.external_id.clone(),
+            field,
+            base: None,
+            local: sent.local.clone(),
+            remote: loser.remote,
+            remote_value: loser.value,
+            state: ConflictState::Decided,
+            policy: self.settings.options.conflicts,
+            loser: Some(Side::External),
+            reason: loser.reason,
+            run_id: Some(self.context.run_id),
+            created_at: now,
+            updated_at: now,
+            resolved_at: Some(now),
+            resolved_by: None,
+            version: RowVersion::default(),
+        };
+        ConflictWrite {
+            conflict: Box::new(conflict),
+            expected: None,
+        }
+    }
+
+    fn record_history(&self, link: &Link, job: &Job, lens: &Lens<'_>, unit: &mut Unit) {
+        for (field, sent) in &job.fields {
+            let before = sent
+                .seen
+                .as_ref()
+                .map_or(Value::Empty, |seen| decoded(lens, *field, seen));
+            let note = job.entry.changes.iter().find(|change| change.field == *field);
+            let rule = note
+                .and_then(|change| change.note.as_deref()?.parse().ok())
+                .unwrap_or(Rule::Created);
+            unit.history.push(HistoryEntry {
+                task_id: job.intent.task_id,
+                run_id: Some(self.context.run_id),
+                connection_id: Some(link.connection_id),
+                field: Some(*field),
+                before,
+                after: sent.local.clone(),
+                side: Side::External,
+                rule,
+                at: self.now(),
+            });
+        }
+    }
+
+    /// Records a delete.
+    pub(super) async fn settle_deleted(&mut self, job: Job) -> Result<(), RunError> {
+        let mut unit = Unit {
+            intents: vec![settled(job.intent.clone(), true)],
+            ..Unit::default()
+        };
+        if let IntentOperation::Delete { link_id, .. } = &job.intent.operation {
+            self.mark_gone_local(*link_id, &mut unit).await?;
+        }
+        unit.history.push(HistoryEntry {
+            task_id: job.intent.task_id,
+            run_id: Some(self.context.run_id),
+            connection_id: Some(self.settings.id),
+            field: None,
+            before: Value::text(job.entry.title.clone()),
+            after: Value::Empty,
+            side: Side::External,
+            rule: Rule::Deleted,
+            at: self.now(),
+        });
+        self.commit_unit(unit).await?;
+        self.pushed(&job.entry, false);
+        Ok(())
+    }
+
+    pub(super) async fn mark_gone_local(&self, link: LinkId, unit: &mut Unit) -> Result<(), RunError> {
+        if let Some(link) = self.store.link(link).await? {
+            let expected = Some(link.version);
+            let gone = Link {
+                state: LinkState::GoneLocal,
+                last_sync_at: Some(self.now()),
+                ..link
+            };
+            unit.links.push(LinkWrite {
+                link: Box::new(gone),
+                expected,
+            });
+        }
+        Ok(())
+    }
+}
+
+struct Loser {
+    value: Value,
+    remote: RemoteValue,
+    reason: String,
+}
+
+/// The bases of a field that was written.
+///
+/// If the tool's version proves that nobody else wrote, what stands there is our value in the tool's form. Otherwise what
+/// differs from the form we expected counts as somebody's edit, and is seen as such next.
+fn base_after(field: Field, sent: &IntentField, written: &WrittenTask) -> Base {
+    let remote = match written.task.value(field) {
+        Some(value) if written.sole_writer || *value == sent.sent => value.clone(),
+        _ => sent.sent.clone(),
+    };
+    Base::agreed(sent.local.clone(), remote)
+}
+
+fn unsent_base(field: Field, task: &Task, derived: bool, raw: &RemoteValue, lens: &Lens<'_>) -> Base {
+    let local = task.get(field);
+    let both_default = local.is_hub_default() && lens.is_default(field, raw);
+    let agreed = derived || both_default || decoded(lens, field, raw).is_same(&local, field);
+    let local = if agreed {
+        LocalBase::Agreed(local)
+    } else {
+        LocalBase::Unsent
+    };
+    Base {
+        local,
+        remote: RemoteBase::Agreed(raw.clone()),
+    }
+}

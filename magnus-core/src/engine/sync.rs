@@ -1,0 +1,348 @@
+//! The engine that the traits describe: opens a connection and runs it against the hub.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+use tracing::Instrument;
+
+use super::execute::{count, render};
+use super::session::{Active, Session};
+use super::tally::Tally;
+use super::{Phase, RunContext, RunEnd, RunError, RunErrorKind, SyncEngine};
+use crate::clock::{Clock, SystemClock};
+use crate::connection::{Connection, Connector};
+use crate::model::{
+    ConnectionId, ConnectionSettings, DeletionPolicy, RunReport, RunRequest, RunState, Scope, ToolName,
+};
+use crate::reconcile::Plan;
+use crate::secret::SecretStore;
+use crate::store::TaskStore;
+
+/// A connection with the revision of the settings it was opened with.
+type Opened = (i64, Arc<dyn Connection>);
+
+type Wrap = Arc<dyn Fn(&ConnectionSettings, Arc<dyn Connection>) -> Arc<dyn Connection> + Send + Sync>;
+
+/// Syncs connections with the hub: the [`SyncEngine`] over a store, connectors and secrets.
+pub struct Engine {
+    store: Arc<dyn TaskStore>,
+    secrets: Arc<dyn SecretStore>,
+    clock: Arc<dyn Clock>,
+    connectors: HashMap<ToolName, Arc<dyn Connector>>,
+    wrap: Option<Wrap>,
+    open: Mutex<HashMap<ConnectionId, Opened>>,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("store", &self.store)
+            .field("tools", &self.connectors.keys())
+            .finish()
+    }
+}
+
+impl Engine {
+    /// An engine over a store; keys come from `secrets`. Tools are added with [`Engine::with_connector`].
+    #[must_use]
+    pub fn new(store: Arc<dyn TaskStore>, secrets: Arc<dyn SecretStore>) -> Self {
+        Self {
+            store,
+            secrets,
+            clock: Arc::new(SystemClock),
+            connectors: HashMap::new(),
+            wrap: None,
+            open: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// Registers a tool. A second connector of the same name takes the first one's place.
+    #[must_use]
+    pub fn with_connector(mut self, connector: Arc<dyn Connector>) -> Self {
+        self.connectors.insert(connector.tool(), connector);
+        self
+    }
+
+    /// Tells the time by another clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Wraps every connection that is opened, in layers for example.
+    #[must_use]
+    pub fn with_layers(
+        mut self,
+        wrap: impl Fn(&ConnectionSettings, Arc<dyn Connection>) -> Arc<dyn Connection> + Send + Sync + 'static,
+    ) -> Self {
+        self.wrap = Some(Arc::new(wrap));
+        self
+    }
+
+    /// The tools that are registered.
+    pub fn tools(&self) -> impl Iterator<Item = &ToolName> {
+        self.connectors.keys()
+    }
+
+    /// Opens a connection with settings and a key that need not be stored yet: to test them first.
+    ///
+    /// # Errors
+    /// `UnknownTool`, or whatever the connector finds wrong with the settings.
+    pub async fn connect(
+        &self,
+        settings: ConnectionSettings,
+        secret: secrecy::SecretString,
+    ) -> Result<Arc<dyn Connection>, RunError> {
+        let id = settings.id;
+        let Some(connector) = self.connectors.get(&settings.tool) else {
+            let mut known: Vec<&str> = self.connectors.keys().map(ToolName::as_str).collect();
+            known.sort_unstable();
+            let message = format!(
+                "unknown tool {:?}; known are: {}",
+                settings.tool.as_str(),
+                known.join(", ")
+            );
+            return Err(RunError::new(RunErrorKind::UnknownTool, message).with_connection(id));
+        };
+        let policy = settings.options.deletions;
+        let name = settings.name.clone();
+        let connection = connector
+            .open(settings.clone(), secret)
+            .await
+            .map_err(|error| RunError::from(error.with_context("connection", &name)).with_connection(id))?;
+        if policy == DeletionPolicy::Archive && !connection.capabilities().archive {
+            let message = format!(
+                "connection {name:?}: {} has no archive; set `deletions` to keep or delete",
+                connection.capabilities().tool
+            );
+            return Err(RunError::new(RunErrorKind::Connection, message).with_connection(id));
+        }
+        Ok(match &self.wrap {
+            Some(wrap) => wrap(&settings, connection),
+            None => connection,
+        })
+    }
+
+    /// The stored connection, opened; kept open until its settings change.
+    ///
+    /// # Errors
+    /// `UnknownConnection`, `NoSecret`, and those of [`Engine::connect`].
+    pub async fn open(&self, id: ConnectionId) -> Result<(ConnectionSettings, Arc<dyn Connection>), RunError> {
+        let settings = self.settings(id).await?;
+        let mut open = self.open.lock().await;
+        if let Some((revision, connection)) = open.get(&id)
+            && *revision == settings.revision
+        {
+            return Ok((settings, Arc::clone(connection)));
+        }
+        let secret = self
+            .secrets
+            .get(id)
+            .await
+            .map_err(|error| RunError::from(error).with_connection(id))?;
+        let Some(secret) = secret else {
+            let message = format!(
+                "there is no key for connection {:?}; connect it again with a key",
+                settings.name
+            );
+            return Err(RunError::new(RunErrorKind::NoSecret, message).with_connection(id));
+        };
+        let connection = self.connect(settings.clone(), secret).await?;
+        open.insert(id, (settings.revision, Arc::clone(&connection)));
+        Ok((settings, connection))
+    }
+
+    async fn settings(&self, id: ConnectionId) -> Result<ConnectionSettings, RunError> {
+        self.store.connection(id).await?.ok_or_else(|| {
+            RunError::new(RunErrorKind::UnknownConnection, format!("there is no connection {id}")).with_connection(id)
+        })
+    }
+
+    async fn session(&self, request: &RunRequest, context: RunContext) -> Result<Session, RunError> {
+        self.validate(request.clone()).await?;
+        let (settings, connection) = self.open(request.connection_id).await?;
+        let direction = request.direction.unwrap_or(settings.direction);
+        connection.check().await.map_err(|error| {
+            RunError::from(error.with_context("connection", &settings.name)).with_connection(settings.id)
+        })?;
+        Ok(Session {
+            store: Arc::clone(&self.store),
+            capabilities: connection.capabilities(),
+            connection,
+            settings,
+            direction,
+            context,
+            clock: Arc::clone(&self.clock),
+            tally: Tally::default(),
+            report: RunReport::default(),
+            blocked: HashMap::new(),
+            no_import: None,
+            create_refusals: HashMap::new(),
+            attempts: HashMap::new(),
+            fatal_in_a_row: 0,
+        })
+    }
+}
+
+#[async_trait]
+impl SyncEngine for Engine {
+    async fn validate(&self, request: RunRequest) -> Result<(), RunError> {
+        let id = request.connection_id;
+        let settings = self.settings(id).await?;
+        if !settings.enabled {
+            let message = format!("connection {:?} is switched off; enable it to sync", settings.name);
+            return Err(RunError::new(RunErrorKind::Disabled, message).with_connection(id));
+        }
+        if !self.connectors.contains_key(&settings.tool) {
+            let message = format!("no connector is registered for tool {:?}", settings.tool.as_str());
+            return Err(RunError::new(RunErrorKind::UnknownTool, message).with_connection(id));
+        }
+        match request.direction {
+            Some(wanted) if !settings.direction.covers(wanted) => {
+                let message = format!(
+                    "connection {:?} allows {} only; a run {wanted} is refused",
+                    settings.name, settings.direction
+                );
+                Err(RunError::new(RunErrorKind::DirectionTooWide, message).with_connection(id))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn plan(&self, request: RunRequest, context: RunContext) -> Result<Plan, RunError> {
+        let mut session = self.session(&request, context).await?;
+        let mut active = session.projects(request.scope, false).await?;
+        session.require_some(&active)?;
+        let ids = active.iter().map(|active| active.mapping.external_id.clone()).collect();
+        let tables = session.connection.translator(ids).await?;
+        let all_read = session.observe_all(&mut active, request.trigger, &tables).await?;
+        let plans = session.plans(&active, &tables, all_read).await?;
+        let mut counts = session.report.counts;
+        for (plan, _) in &plans {
+            counts.tasks += count(plan);
+        }
+        let notifying = plans
+            .iter()
+            .flat_map(|(plan, _)| &plan.entries)
+            .filter(|entry| entry.push.is_some())
+            .count();
+        Ok(Plan {
+            connection_id: request.connection_id,
+            counts,
+            halts: session.halts(&plans),
+            mappings: active
+                .iter()
+                .zip(&plans)
+                .map(|(active, (plan, _))| render(active, plan))
+                .collect(),
+            notifying_writes: if session.capabilities.writes_notify {
+                u64::try_from(notifying).unwrap_or(u64::MAX)
+            } else {
+                0
+            },
+        })
+    }
+
+    async fn run(&self, request: RunRequest, context: RunContext) -> Result<RunEnd, RunError> {
+        let span = tracing::info_span!("run", run = %context.run_id, connection = %request.connection_id);
+        async {
+            let mut session = self.session(&request, context).await?;
+            let ended = session.run(&request).await;
+            session.tally.fill(&mut session.report);
+            session.context.report(|progress| progress.phase = Phase::Finished);
+            match ended {
+                Ok(halted) => Ok(session.end(halted)),
+                Err(error) => Err(error.with_report(session.report)),
+            }
+        }
+        .instrument(span)
+        .await
+    }
+}
+
+impl Session {
+    /// The run itself. Answers why a guard halted it, if one did.
+    async fn run(&mut self, request: &RunRequest) -> Result<Option<Plan>, RunError> {
+        self.checkpoint()?;
+        let mut active = self.projects(request.scope, true).await?;
+        self.require_some(&active)?;
+        if request.scope == Scope::Projects {
+            return Ok(None);
+        }
+        let mappings: Vec<_> = active.iter().map(|active| active.mapping.clone()).collect();
+        let ids = mappings.iter().map(|mapping| mapping.external_id.clone()).collect();
+        let tables = self.connection.translator(ids).await?;
+        self.recover(&mappings, &tables).await?;
+        let all_read = self.observe_all(&mut active, request.trigger, &tables).await?;
+        let plans = self.plans(&active, &tables, all_read).await?;
+        let halts = self.halts(&plans);
+        if !halts.is_empty() {
+            return Ok(Some(Plan {
+                connection_id: request.connection_id,
+                mappings: active
+                    .iter()
+                    .zip(&plans)
+                    .map(|(active, (plan, _))| render(active, plan))
+                    .collect(),
+                counts: self.report.counts,
+                halts,
+                notifying_writes: 0,
+            }));
+        }
+        drop(plans);
+        let no_creation = (!all_read).then_some(NOT_ALL_READ);
+        for index in 0..active.len() {
+            self.execute(&mut active, index, &tables, no_creation).await?;
+        }
+        Ok(None)
+    }
+
+    async fn plans(
+        &self,
+        active: &[Active],
+        tables: &super::session::Tables,
+        all_read: bool,
+    ) -> Result<Vec<(crate::reconcile::MappingPlan, usize)>, RunError> {
+        self.context.report(|progress| progress.phase = Phase::Planning);
+        let mappings: Vec<_> = active.iter().map(|active| active.mapping.clone()).collect();
+        let mut plans = Vec::new();
+        for active in active {
+            let view = self.hub_view(&active.mapping).await?;
+            let plan = self.plan(active, &mappings, &view, tables, (!all_read).then_some(NOT_ALL_READ));
+            let in_tool = active
+                .observation
+                .ids
+                .as_ref()
+                .map_or(active.observation.tasks.len(), |ids| ids.len());
+            plans.push((plan, in_tool));
+        }
+        Ok(plans)
+    }
+
+    fn end(&self, halted: Option<Plan>) -> RunEnd {
+        let mut report = self.report.clone();
+        let failed = report.counts.tasks.failed + report.counts.projects.failed;
+        let (state, message) = if let Some(plan) = halted {
+            report.plan = serde_json::to_value(&plan).ok();
+            (
+                RunState::Halted,
+                Some(format!("nothing was written: {}", plan.halts.join("; "))),
+            )
+        } else if failed > 0 || !report.problems.is_empty() {
+            let mut words = report.problems.clone();
+            if report.counts.tasks.failed > 0 {
+                words.push(format!("{} items failed", report.counts.tasks.failed));
+            }
+            (RunState::Partial, Some(words.join("; ")))
+        } else {
+            (RunState::Completed, None)
+        };
+        RunEnd { state, report, message }
+    }
+}
+
+const NOT_ALL_READ: &str = "incomplete_listing: a mapped project could not be read, so nothing is created in the tool";

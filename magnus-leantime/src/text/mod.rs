@@ -1,0 +1,37 @@
+//! Descriptions: the hub's Markdown to Leantime's HTML and back.
+//!
+//! Both languages are read into one small document model ([`model`]) and written from it, so that what one
+//! direction produces the other one reads as the same document. What neither can hold (fonts, colours, scripts) is
+//! left out on the way to Markdown and shown as text on the way to HTML.
+
+mod escape;
+mod html_read;
+mod html_write;
+mod markdown_read;
+mod markdown_write;
+mod model;
+mod normalize;
+mod plain;
+
+/// Markdown (GFM: tables, task lists, strikethrough, bare links) to the HTML that Leantime's editor writes.
+///
+/// Raw tags are shown as text, save a few without behaviour (`<u>`, `<kbd>`, `<sub>`…) and comments. Links keep only
+/// schemes that are safe to click. The result never contains a mention that notifies somebody.
+pub fn markdown_to_html(markdown: &str) -> String {
+    html_write::write(&markdown_read::read(markdown))
+}
+
+/// A Leantime description to Markdown.
+///
+/// A description that holds no HTML is taken as plain text and keeps its line breaks. Input that is too large or too
+/// deeply nested to convert in bounded time comes back as its text alone.
+pub fn html_to_markdown(html: &str) -> String {
+    let blocks = if !plain::looks_like_html(html) {
+        plain::read_text(&plain::decode_references(html))
+    } else if plain::is_hostile(html) {
+        plain::read_text(&plain::strip_tags(html))
+    } else {
+        html_read::read(html)
+    };
+    markdown_write::write(&blocks)
+}
