@@ -1,5 +1,7 @@
 //! The orchestrator with engines that do as told, on the in-memory hub, in paused time.
 
+mod faults;
+mod faulty_store;
 mod follow_up;
 mod isolation;
 mod leases;
