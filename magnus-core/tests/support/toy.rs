@@ -74,6 +74,7 @@ pub(crate) struct State {
     pub(crate) down: bool,
     pub(crate) refuse: HashMap<Field, String>,
     pub(crate) meddle: Option<(u64, Field, serde_json::Value)>,
+    pub(crate) meddled_over: Vec<serde_json::Value>,
 }
 
 /// The tool; clones share one state.
@@ -155,6 +156,16 @@ impl Toy {
         item.fields.insert(field, raw).unwrap_or_default()
     }
 
+    /// Somebody makes the edit that waits for the next write.
+    pub(crate) fn meddle(&self) {
+        let waiting = self.state().meddle.take();
+        let Some((id, field, raw)) = waiting else { return };
+        let there = self.state().items.contains_key(&id);
+        // An edit of what is gone never takes place.
+        let without_trace = if there { self.edit_raw(id, field, raw) } else { raw };
+        self.state().meddled_over.push(without_trace);
+    }
+
     /// Somebody moves an item to another project.
     pub(crate) fn move_to(&self, id: u64, project: u64) {
         let mut state = self.state();
@@ -224,6 +235,11 @@ impl Toy {
             Some(Mishap::Refused) => return Err(error(ConnectionErrorKind::Unavailable, "500")),
             Some(Mishap::AnswerLost) | None => {}
         }
+        // Without versions, an edit between our reading and our writing is lost for good if our answer is lost too:
+        // a limit of such tools that no rule removes.
+        if matches!(write, RemoteWrite::Update(_)) && (self.habits.versions || mishap.is_none()) {
+            self.meddle();
+        }
         let written = self.apply(write)?;
         if mishap == Some(Mishap::AnswerLost) {
             return Err(error(ConnectionErrorKind::Timeout, "lost").with_outcome(Outcome::Unknown));
@@ -259,10 +275,6 @@ impl Toy {
             RemoteWrite::Update(update) => {
                 self.refusals(&update.fields)?;
                 let id: u64 = update.id.as_str().parse().unwrap();
-                let meddled = self.state().meddle.take();
-                if let Some((id, field, raw)) = meddled {
-                    self.edit_raw(id, field, raw);
-                }
                 let mut state = self.state();
                 state.stamp += 1;
                 let stamp = state.stamp;
