@@ -390,3 +390,35 @@ async fn a_quiet_run_of_a_thousand_tasks_in_three_projects_stays_within_its_requ
     hub.assert_quiet().await;
     assert!(hub.tool.recorder().total() <= 6 + 3 * 3, "{:#?}", hub.tool.requests());
 }
+
+#[tokio::test]
+async fn a_status_that_the_tool_replaces_on_create_is_reported_and_not_taken_for_agreed() {
+    use magnus_testkit::sim::openproject::Workflow;
+    let options = OpenProjectOptions::default().workflow(Workflow::new([(1, 7), (7, 12)]));
+    let tool = OpenProjectSimulator::new(options);
+    let project = tool.create_project("Strict", "strict");
+    tool.create_work_package(project, "There");
+    let hub = Hub::new(tool).await;
+    hub.sync().await;
+    let hub_project = hub.tasks().await[0].project_id;
+    hub.add(hub_project, "Waits", |task| {
+        task.status = magnus_core::model::Status::Blocked
+    })
+    .await;
+    hub.sync().await;
+    let end = hub.sync().await;
+    let tasks = hub.by_title().await;
+    assert_eq!(
+        tasks["Waits"].status,
+        magnus_core::model::Status::Blocked,
+        "the hub keeps its value"
+    );
+    let made = hub.tool.work_packages().pop().expect("created");
+    assert_eq!((made.subject.as_str(), made.status_id), ("Waits", 1));
+    assert!(
+        format!("{:?}", end.report).contains("another value in its place"),
+        "{:#?}",
+        end.report
+    );
+    hub.assert_quiet().await;
+}
