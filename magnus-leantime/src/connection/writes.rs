@@ -109,7 +109,10 @@ impl LeantimeConnection {
             let task = row.and_then(|row| self.task(row));
             let mut task = task.ok_or_else(|| unread("the new ticket cannot be read"))?;
             // A single read does not tell the logged hours; of a new ticket they are known to be none.
-            let none = RemoteField { value: RemoteValue::NULL, derived: true };
+            let none = RemoteField {
+                value: RemoteValue::NULL,
+                derived: true,
+            };
             task.fields.entry(Field::ActualHours).or_insert(none);
             Ok(Written::Task(Box::new(WrittenTask {
                 task,
