@@ -1,1 +1,19 @@
-//! Magnus.
+#![doc = include_str!("../README.md")]
+
+mod client;
+mod connection;
+mod connector;
+mod duration;
+mod listing;
+mod options;
+mod payload;
+mod people;
+mod refusal;
+mod tables;
+mod task;
+mod translator;
+mod walk;
+mod wire;
+mod writing;
+
+pub use connector::OpenProjectConnector;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
     ConnectionId, ExternalId, Field, IntentId, LinkId, MappingId, RemoteValue, RemoteVersion, RunId, TaskId, Timestamp,
@@ -17,9 +17,15 @@ pub struct IntentField {
     /// The value in the tool's form, as it is expected to read back.
     pub sent: RemoteValue,
     /// The tool's value that was seen before, for an update.
+    // Left out if there is none: a cleared field is `null` already, and must come back as seen.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub seen: Option<RemoteValue>,
     /// The value that loses if this write takes place (a policy decided against it), as a hub value.
     pub loser: Option<Value>,
+}
+
+fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<RemoteValue>, D::Error> {
+    RemoteValue::deserialize(value).map(Some)
 }
 
 /// What a remote write is about to do.

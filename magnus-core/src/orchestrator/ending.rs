@@ -1,33 +1,21 @@
-//! One run from its claim to the final state in the log.
+//! How a run ended: its final state, written down and told.
 
-use std::any::Any;
-use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt as _;
-use tokio::sync::watch;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
-use tokio_util::sync::CancellationToken;
+use tokio::time::sleep;
 
-use super::heartbeat::Heartbeat;
 use super::registry::Ended;
 use super::shared::Shared;
-use crate::engine::{LeaseWatch, Progress, RunContext, RunEnd, RunError, RunErrorKind};
-use crate::event::Event;
+use crate::engine::{RunEnd, RunError, RunErrorKind};
 use crate::model::{Run, RunReport, RunState};
-use crate::store::{Fence, Lease, StoreError, StoreErrorKind};
-
-/// The shortest time between two events of progress of one run.
-const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+use crate::store::{StoreError, StoreErrorKind};
 
 /// How often the end of a run is tried to be written down.
 const WRITE_TRIES: u32 = 5;
 
 /// Why a run was asked to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stop {
+pub(super) enum Stop {
     Asked,
     Shutdown,
     LeaseLost,
@@ -51,155 +39,101 @@ impl Stop {
 }
 
 /// How the engine let go of a run.
-enum Let {
-    Ended(Result<RunEnd, RunError>),
+pub(super) enum Conclusion {
+    Ended(Box<Result<RunEnd, RunError>>),
     Panicked(String),
     /// It did not stop in time and was dropped between two polls, as if the process had died.
     Dropped,
 }
 
-/// Lets the engine run, watches over it, and writes down how it ended.
-pub(super) async fn carry_out(
-    shared: &Arc<Shared>,
-    run: &Run,
-    lease: &Lease,
-    asked_at: Instant,
-) -> Result<(), StoreError> {
-    let entry = shared.registry.activate(run.id, run.connection_id);
-    shared.tell(Event::RunStarted {
-        run_id: run.id,
-        connection_id: run.connection_id,
-    });
-    if run.cancel_requested {
-        entry.cancellation.cancel();
-    }
-    let stands_until = asked_at + shared.options.lease_ttl;
-    let (deadline, watched) = watch::channel(Some(stands_until));
-    let lost = CancellationToken::new();
-    let heartbeat = Heartbeat {
-        lease: lease.clone(),
-        run: run.id,
-        deadline,
-        cancellation: entry.cancellation.clone(),
-        lost: lost.clone(),
-    };
-    // In tasks of their own, so that an engine that computes for long does not hold them up; gone when dropped.
-    let mut companions = JoinSet::new();
-    companions.spawn(heartbeat.beat(Arc::clone(shared), stands_until));
-    companions.spawn(tell_progress(
-        Arc::clone(shared),
-        run.clone(),
-        entry.progress.subscribe(),
-    ));
-
-    let context = RunContext {
-        run_id: run.id,
-        fence: Fence::Lease(lease.clone()),
-        lease: LeaseWatch::new(watched),
-        cancellation: entry.cancellation.clone(),
-        progress: entry.progress.clone(),
-    };
-    let (end, stop) = watch_over(shared, run, context, &lost).await;
-    companions.shutdown().await;
-
-    let counts = entry.progress.borrow().counts;
-    let fallback = RunReport {
-        counts,
-        ..RunReport::default()
-    };
-    let (state, report, message) = judge(end, stop, fallback);
-    if state == RunState::Interrupted && stop == Some(Stop::Shutdown) {
-        shared.stopping.note_interrupted(run.id);
-    }
-    write_down(shared, run, state, report, message).await
+/// What is written down of a run that is over.
+#[derive(Debug)]
+pub(super) struct Verdict {
+    pub(super) state: RunState,
+    pub(super) report: RunReport,
+    /// Why it is not complete.
+    pub(super) message: Option<String>,
 }
 
-async fn watch_over(shared: &Shared, run: &Run, context: RunContext, lost: &CancellationToken) -> (Let, Option<Stop>) {
-    let cancellation = context.cancellation.clone();
-    let work = AssertUnwindSafe(shared.engine.run(run.request.clone(), context)).catch_unwind();
-    let mut work = std::pin::pin!(work);
-    let mut stop = None;
-    let stopping = &shared.stopping;
-    loop {
-        let reason = tokio::select! {
-            biased;
-            ended = &mut work => {
-                let end = match ended {
-                    Ok(ended) => Let::Ended(ended),
-                    Err(payload) => Let::Panicked(panic_message(payload.as_ref())),
-                };
-                return (end, stop);
-            }
-            () = stopping.leave.cancelled() => return (Let::Dropped, stop.or(Some(Stop::Shutdown))),
-            () = lost.cancelled(), if stop.is_none() => Stop::LeaseLost,
-            () = cancellation.cancelled(), if stop.is_none() => Stop::Asked,
-            () = stopping.stop.cancelled(), if stop.is_none() => Stop::Shutdown,
-            () = sleep(shared.options.patience), if stop.is_some() => return (Let::Dropped, stop),
-        };
-        cancellation.cancel();
-        stop = Some(reason);
-    }
-}
-
-fn panic_message(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("(no message)").to_owned()
-}
-
-/// The final state of a run, what it did, and why it is not complete.
-fn judge(end: Let, stop: Option<Stop>, fallback: RunReport) -> (RunState, RunReport, Option<String>) {
-    let stopped = |default: Stop| stop.unwrap_or(default);
-    match end {
-        Let::Ended(Ok(end)) => match end.state {
-            RunState::Cancelled => {
-                let stop = stopped(Stop::Asked);
-                (
-                    stop.state(),
-                    end.report,
-                    end.message.or_else(|| Some(stop.words().to_owned())),
-                )
-            }
-            state if state.is_final() => (state, end.report, end.message),
-            state => {
-                let message = format!("the engine ended the run in the state {state}, which is no end; a defect");
-                (RunState::Failed, end.report, Some(message))
-            }
-        },
-        Let::Ended(Err(error)) => {
-            let stop = match error.kind() {
-                RunErrorKind::Cancelled => Some(stopped(Stop::Asked)),
-                RunErrorKind::LeaseLost => Some(Stop::LeaseLost),
-                RunErrorKind::ShuttingDown => Some(Stop::Shutdown),
-                _ => None,
+/// Judges how a run ended. `counted` is what is known of a run that could not report any more.
+pub(super) fn judge(conclusion: Conclusion, stop: Option<Stop>, counted: RunReport) -> Verdict {
+    let ended = match conclusion {
+        Conclusion::Ended(ended) => *ended,
+        Conclusion::Panicked(message) => {
+            let message = format!("the run panicked: {message}; a defect of Magnus or an adapter");
+            return Verdict {
+                state: RunState::Failed,
+                report: counted,
+                message: Some(message),
             };
-            let state = stop.map_or(RunState::Failed, Stop::state);
-            (state, error.report().clone(), Some(error.to_string()))
         }
-        Let::Panicked(message) => (
-            RunState::Failed,
-            fallback,
-            Some(format!("the run panicked: {message}; a defect of Magnus or an adapter")),
-        ),
-        Let::Dropped => {
-            let stop = stopped(Stop::Shutdown);
+        Conclusion::Dropped => {
+            let stop = stop.unwrap_or(Stop::Shutdown);
             let message = format!(
-                "{}; it did not stop in time, what was under way is settled by the next run",
+                "{}; it did not stop in time, the next run settles what was under way",
                 stop.words()
             );
-            (stop.state(), fallback, Some(message))
+            return Verdict {
+                state: stop.state(),
+                report: counted,
+                message: Some(message),
+            };
         }
+    };
+    match ended {
+        Ok(end) => judge_end(end, stop),
+        Err(error) => judge_error(&error, stop),
+    }
+}
+
+fn judge_end(end: RunEnd, stop: Option<Stop>) -> Verdict {
+    let RunEnd { state, report, message } = end;
+    match state {
+        RunState::Cancelled => {
+            let stop = stop.unwrap_or(Stop::Asked);
+            Verdict {
+                state: stop.state(),
+                report,
+                message: Some(stop.words().to_owned()),
+            }
+        }
+        state if state.is_final() => Verdict { state, report, message },
+        state => {
+            let message = format!("the engine ended the run in the state {state}, which is no end; a defect");
+            Verdict {
+                state: RunState::Failed,
+                report,
+                message: Some(message),
+            }
+        }
+    }
+}
+
+fn judge_error(error: &RunError, stop: Option<Stop>) -> Verdict {
+    let report = error.report().clone();
+    let stop = match error.kind() {
+        RunErrorKind::Cancelled => Some(stop.unwrap_or(Stop::Asked)),
+        RunErrorKind::LeaseLost => Some(Stop::LeaseLost),
+        RunErrorKind::ShuttingDown => Some(Stop::Shutdown),
+        _ => None,
+    };
+    match stop {
+        Some(stop) => Verdict {
+            state: stop.state(),
+            report,
+            message: Some(stop.words().to_owned()),
+        },
+        None => Verdict {
+            state: RunState::Failed,
+            report,
+            message: Some(error.to_string()),
+        },
     }
 }
 
 /// Writes down how a run ended, several times if need be: a run that is over must not look as if it went on.
-async fn write_down(
-    shared: &Shared,
-    run: &Run,
-    state: RunState,
-    report: RunReport,
-    message: Option<String>,
-) -> Result<(), StoreError> {
+pub(super) async fn write_down(shared: &Shared, run: &Run, verdict: Verdict) -> Result<(), StoreError> {
+    let Verdict { state, report, message } = verdict;
     let mut tries = 1;
     loop {
         let error = match shared
@@ -244,16 +178,4 @@ pub(super) async fn tell(shared: &Shared, run: &Run, written: Result<(), StoreEr
             message: error.to_string(),
         },
     );
-}
-
-async fn tell_progress(shared: Arc<Shared>, run: Run, mut progress: watch::Receiver<Progress>) {
-    while progress.changed().await.is_ok() {
-        let now = *progress.borrow_and_update();
-        shared.tell(Event::RunProgress {
-            run_id: run.id,
-            connection_id: run.connection_id,
-            progress: now,
-        });
-        sleep(PROGRESS_EVERY).await;
-    }
 }

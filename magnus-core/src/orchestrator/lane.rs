@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::ending::{self, carry_out};
+use super::ending;
+use super::execution::carry_out;
 use super::shared::Shared;
 use crate::engine::{RunError, RunErrorKind};
 use crate::event::Event;
@@ -93,7 +94,6 @@ async fn look(shared: &Arc<Shared>, connection: ConnectionId) -> Result<Next, Ru
 }
 
 /// Where the runs of a connection stand that are not over.
-#[derive(Default)]
 struct Standing {
     /// One is queued.
     queued: bool,
@@ -104,10 +104,13 @@ struct Standing {
 /// Looks at the run log, and tells those who wait for runs that are over.
 async fn stand(shared: &Shared, connection: ConnectionId) -> Result<Standing, RunError> {
     let unfinished = shared.store.unfinished_runs().await?;
-    let mut standing = Standing::default();
-    standing.queued = unfinished
+    let queued = unfinished
         .iter()
         .any(|run| run.connection_id == connection && run.state == RunState::Queued);
+    let mut standing = Standing {
+        queued,
+        elsewhere: false,
+    };
     for id in shared.registry.waiting(connection) {
         match shared.store.run(id).await? {
             Some(run) if run.state.is_final() => shared.tell_end(run),

@@ -22,6 +22,7 @@
 
 mod builder;
 mod ending;
+mod execution;
 mod handle;
 mod heartbeat;
 mod lane;
@@ -101,9 +102,9 @@ impl Orchestrator {
     pub async fn cancel(&self, run: RunId) -> Result<Option<Run>, RunError> {
         let answer = self.shared.store.request_cancel(run).await?;
         self.shared.registry.cancel(run);
-        if let Some(run) = &answer {
-            // A run that waited is over now; its lane tells those who wait for it.
-            self.wake(run.connection_id);
+        // One that waited is over now, and its lane may itself wait for long.
+        if let Some(run) = answer.clone().filter(|run| run.state.is_final()) {
+            self.shared.tell_end(run);
         }
         Ok(answer)
     }

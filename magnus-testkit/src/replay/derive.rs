@@ -100,7 +100,8 @@ fn ticket(recordings: &[Recording], id: i64) -> Option<Value> {
     })?;
     let mut detail = template.clone();
     for (column, value) in row {
-        if detail.contains_key(column) {
+        // A single read never tells the logged hours.
+        if detail.contains_key(column) && column != "bookedHours" {
             detail.insert(column.clone(), value.clone());
         }
     }

@@ -55,19 +55,9 @@ pub(super) fn apply(item: &mut WorkPackage, sent: &Attributes, weekends_off: boo
         item.ignore_non_working_days = ignore;
     }
     let before = (item.start_date, item.due_date);
-    let (start, due) = if milestone {
-        let only = sent.date.or(sent.due_date).or(sent.start_date);
-        if let (Some(start), Some(due)) = (sent.start_date, sent.due_date)
-            && start != due
-        {
-            return vec![Cause::constraint(
-                "startDate",
-                "Start date can not differ from the finish date on a milestone.",
-            )];
-        }
-        (only, only)
-    } else {
-        (sent.start_date, sent.due_date)
+    let (start, due) = match sent.date.filter(|_| milestone) {
+        Some(only) => (Some(only), Some(only)),
+        None => (sent.start_date, sent.due_date),
     };
     let start = start.unwrap_or(item.start_date);
     let due = due.unwrap_or(item.due_date);
@@ -87,6 +77,17 @@ pub(super) fn apply(item: &mut WorkPackage, sent: &Attributes, weekends_off: boo
     let moved = |date: Option<NaiveDate>| date.map(|day| calendar.next_working_day(day));
     item.start_date = if start == before.0 { start } else { moved(start) };
     item.due_date = if due == before.1 { due } else { moved(due) };
+    if milestone
+        && item
+            .start_date
+            .zip(item.due_date)
+            .is_some_and(|(start, due)| start != due)
+    {
+        return vec![Cause::constraint(
+            "startDate",
+            "Start date can not differ from the finish date on a milestone.",
+        )];
+    }
     derive(item, sent, calendar)
 }
 

@@ -1,0 +1,13 @@
+//! The in-memory hub keeps every promise of a store.
+
+use std::sync::Arc;
+
+use magnus_core::memory::MemoryStore;
+use magnus_core::store::TaskStore;
+use magnus_testkit::conformance::store::ManualClock;
+
+async fn memory(clock: Arc<ManualClock>) -> (Arc<dyn TaskStore>, ()) {
+    (Arc::new(MemoryStore::with_clock(clock)), ())
+}
+
+magnus_testkit::store_tests!(memory);

@@ -1,0 +1,96 @@
+//! Opens connections to Leantime.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono_tz::Tz;
+use magnus_core::connection::{Connection, ConnectionError, ConnectionErrorKind, Connector};
+use magnus_core::model::{ConnectionSettings, ToolName};
+use magnus_transport::{HttpOptions, HttpTransport, InstanceUrl, Transport, TransportError};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::connection::LeantimeConnection;
+use crate::rpc::{Credential, Rpc};
+
+/// The zone that Leantime ships with, taken when the settings name none.
+pub(crate) const SHIPPED_ZONE: Tz = chrono_tz::America::Los_Angeles;
+
+/// Opens connections to Leantime, tool name `leantime`.
+#[derive(Debug, Clone)]
+pub struct LeantimeConnector {
+    transport: Arc<dyn Transport>,
+}
+
+impl LeantimeConnector {
+    /// A connector that talks through this transport.
+    pub fn new(transport: Arc<dyn Transport>) -> Self {
+        Self { transport }
+    }
+
+    /// A connector that talks over the network.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be set up.
+    pub fn over_http(options: HttpOptions) -> Result<Self, TransportError> {
+        Ok(Self::new(Arc::new(HttpTransport::new(options)?)))
+    }
+}
+
+fn invalid(message: impl Into<String>) -> ConnectionError {
+    ConnectionError::new(ConnectionErrorKind::InvalidSettings, "open", message)
+}
+
+#[async_trait]
+impl Connector for LeantimeConnector {
+    fn tool(&self) -> ToolName {
+        ToolName::new("leantime")
+    }
+
+    async fn open(
+        &self,
+        settings: ConnectionSettings,
+        secret: SecretString,
+    ) -> Result<Arc<dyn Connection>, ConnectionError> {
+        let instance =
+            InstanceUrl::parse(&settings.url).map_err(|error| invalid(error.to_string()).with_source(error))?;
+        let endpoint = instance
+            .endpoint("api/jsonrpc")
+            .map_err(|error| invalid(error.to_string()).with_source(error))?;
+        let credential = Credential::new(secret.expose_secret())
+            .ok_or_else(|| invalid("the API key is empty or holds characters that no key has"))?;
+        if let Some(unknown) = settings.options.tool.keys().next() {
+            return Err(invalid(format!(
+                "unknown option tool.{unknown}: Leantime has no options of its own"
+            )));
+        }
+        let zone = match &settings.options.time_zone {
+            None => SHIPPED_ZONE,
+            Some(name) => name.parse().map_err(|_| {
+                invalid(format!(
+                    "time_zone {name:?} is not known; give an IANA name such as Europe/Berlin"
+                ))
+            })?,
+        };
+        let rpc = Rpc::new(Arc::clone(&self.transport), endpoint, credential);
+        Ok(Arc::new(LeantimeConnection::new(
+            rpc,
+            instance,
+            zone,
+            settings.options,
+            key_name(&secret),
+        )))
+    }
+}
+
+/// A name for a key without its secret half: versions up to 3.7 do not tell whose key it is.
+fn key_name(secret: &SecretString) -> String {
+    let public = secret
+        .expose_secret()
+        .trim()
+        .strip_prefix("lt_")
+        .and_then(|key| key.split_once('_'));
+    public.map_or_else(
+        || "token".to_owned(),
+        |(user, _)| format!("key-{}", user.chars().take(8).collect::<String>()),
+    )
+}

@@ -1,0 +1,6 @@
+//! The adapter against a simulated instance, in the process and over a socket.
+
+mod reading;
+mod support;
+mod trouble;
+mod writing;

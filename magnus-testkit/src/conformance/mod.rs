@@ -1,0 +1,3 @@
+//! What every implementation of a trait of Magnus must do, as tests that an implementor runs.
+
+pub mod store;
