@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 use magnus_core::model::Direction;
 
 use crate::command::{conflicts, connect, disconnect, map, plan, projects, resolve, set, sync, task, tasks};
-use crate::{demo, exit};
+use crate::exit;
 
 /// Keeps project-management tools (OpenProject, Leantime) in two-way step, with a hub of your own in the middle
 #[derive(Debug, Parser)]
@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Show it all at once: two simulated tools are filled, synced, edited and synced again
-    Demo(demo::Arguments),
+    Demo,
     /// Connect an instance of a tool; it is tested first and kept only if the test passes
     Connect(connect::Arguments),
     /// List the connections

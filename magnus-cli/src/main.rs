@@ -7,6 +7,7 @@ mod answer;
 mod arguments;
 mod command;
 mod demo;
+
 mod exit;
 mod failure;
 mod follow;

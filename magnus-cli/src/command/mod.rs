@@ -22,12 +22,12 @@ use crate::house::House;
 
 /// Carries out what the command line asks for.
 pub(crate) async fn run(arguments: Arguments) -> Result<Answer, Failure> {
-    if let Command::Demo(options) = arguments.command {
-        return demo::run(options, arguments.json).await;
+    if matches!(arguments.command, Command::Demo) {
+        return demo::run(arguments.json).await;
     }
     let house = House::open(arguments.database.as_deref()).await?;
     match arguments.command {
-        Command::Demo(options) => demo::run(options, arguments.json).await,
+        Command::Demo => demo::run(arguments.json).await,
         Command::Connect(options) => connect::run(&house, options).await,
         Command::Connections => connections::run(&house).await,
         Command::Set(options) => set::run(&house, options).await,
