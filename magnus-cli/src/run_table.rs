@@ -24,7 +24,16 @@ pub(crate) fn connection_name(connections: &[ConnectionSettings], run: &Run) -> 
 /// One row per run.
 pub(crate) fn runs(connections: &[ConnectionSettings], runs: &[Run]) -> String {
     let mut table = table([
-        "connection", "state", "created", "updated", "deleted", "unchanged", "conflicted", "skipped", "failed", "seconds",
+        "connection",
+        "state",
+        "created",
+        "updated",
+        "deleted",
+        "unchanged",
+        "conflicted",
+        "skipped",
+        "failed",
+        "seconds",
     ]);
     for run in runs {
         let tasks = run.report.counts.tasks;

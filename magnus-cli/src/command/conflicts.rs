@@ -36,7 +36,9 @@ pub(crate) async fn run(house: &House, arguments: Arguments) -> Result<Answer, F
     let mut table = table(["conflict", "connection", "task", "field", "hub", "tool", "state", "why"]);
     let mut rows = Vec::new();
     for conflict in conflicts {
-        let connection = connections.iter().find(|settings| settings.id == conflict.connection_id);
+        let connection = connections
+            .iter()
+            .find(|settings| settings.id == conflict.connection_id);
         let connection = connection.map_or_else(|| conflict.connection_id.to_string(), |found| found.name.clone());
         let title = titles.get(&conflict.task_id).cloned().unwrap_or_default();
         table.add_row([

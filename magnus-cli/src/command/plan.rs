@@ -33,7 +33,9 @@ pub(crate) async fn run(house: &House, arguments: Arguments) -> Result<Answer, F
         }
     };
     if wanted.is_empty() {
-        return Err(Failure::usage("there is no enabled connection; add one with `magnus connect`"));
+        return Err(Failure::usage(
+            "there is no enabled connection; add one with `magnus connect`",
+        ));
     }
     let engine = house.engine()?;
     let (mut text, mut rows) = (Vec::new(), Vec::new());
@@ -54,7 +56,9 @@ pub(crate) async fn run(house: &House, arguments: Arguments) -> Result<Answer, F
 }
 
 fn render(connection: &str, plan: &Plan) -> String {
-    let mut lines = vec![format!("{connection}: this is what a sync would do; nothing was written")];
+    let mut lines = vec![format!(
+        "{connection}: this is what a sync would do; nothing was written"
+    )];
     for mapping in &plan.mappings {
         lines.extend(render_mapping(mapping));
     }
@@ -71,7 +75,11 @@ fn render(connection: &str, plan: &Plan) -> String {
 }
 
 fn render_mapping(mapping: &PlannedMapping) -> Vec<String> {
-    let new = if mapping.mapping_id.is_none() { " (new in the hub)" } else { "" };
+    let new = if mapping.mapping_id.is_none() {
+        " (new in the hub)"
+    } else {
+        ""
+    };
     let mut lines = vec![format!("  {}{new}: {} unchanged", mapping.name, mapping.unchanged)];
     lines.extend(mapping.problem.iter().map(|problem| format!("    not read: {problem}")));
     for item in &mapping.items {
@@ -92,7 +100,11 @@ fn render_item(item: &PlannedItem) -> String {
         PlannedAction::Unlink => "unlink",
         PlannedAction::Skip => "skip",
     };
-    let reason = item.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let reason = item
+        .reason
+        .as_ref()
+        .map(|reason| format!(" ({reason})"))
+        .unwrap_or_default();
     format!("    {action}: {}{reason}", shown(&item.title))
 }
 
@@ -102,7 +114,11 @@ fn render_change(change: &FieldChange) -> String {
         Some(Side::External) => "tool",
         None => "held",
     };
-    let note = change.note.as_ref().map(|note| format!(" [{note}]")).unwrap_or_default();
+    let note = change
+        .note
+        .as_ref()
+        .map(|note| format!(" [{note}]"))
+        .unwrap_or_default();
     format!(
         "      {} {}: {} -> {}{note}",
         side,

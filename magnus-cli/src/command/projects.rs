@@ -79,7 +79,10 @@ async fn of_hub(house: &House) -> Result<Answer, Failure> {
     for project in &projects {
         table.add_row([
             project.name.clone(),
-            project.source_tool.as_ref().map_or_else(|| "hub".to_owned(), ToString::to_string),
+            project
+                .source_tool
+                .as_ref()
+                .map_or_else(|| "hub".to_owned(), ToString::to_string),
             if project.archived_at.is_some() { "yes" } else { "no" }.to_owned(),
             project.id.to_string(),
         ]);

@@ -133,7 +133,10 @@ pub(crate) async fn run(house: &House, command: Command) -> Result<Answer, Failu
         Command::Add { project, title, fields } => {
             let project = names::hub_project(house.store.as_ref(), &project).await?;
             let patch = fields.patch(house).await?;
-            let task = house.hub.add_task(NewTask::new(project.id, title).fields(patch)).await?;
+            let task = house
+                .hub
+                .add_task(NewTask::new(project.id, title).fields(patch))
+                .await?;
             said("added", &task)
         }
         Command::Edit {
@@ -151,7 +154,9 @@ pub(crate) async fn run(house: &House, command: Command) -> Result<Answer, Failu
                 set(&mut patch, field, Value::Empty)?;
             }
             if patch.is_empty() {
-                return Err(Failure::usage("nothing to change: name at least one field, such as --status done"));
+                return Err(Failure::usage(
+                    "nothing to change: name at least one field, such as --status done",
+                ));
             }
             said("changed", &house.hub.edit_task(found.id, patch).await?)
         }
@@ -179,7 +184,10 @@ async fn show(house: &House, wanted: &str) -> Result<Answer, Failure> {
         found.map_or_else(|| link.connection_id.to_string(), |settings| settings.name.clone())
     };
     let mut lines = vec![task.title.clone(), format!("  id: {}", task.id)];
-    lines.push(format!("  project: {}", name_of(&store.projects().await?, task.project_id)));
+    lines.push(format!(
+        "  project: {}",
+        name_of(&store.projects().await?, task.project_id)
+    ));
     if let Some(deleted) = task.deleted_at {
         lines.push(format!("  deleted: {deleted}"));
     }
@@ -190,7 +198,10 @@ async fn show(house: &House, wanted: &str) -> Result<Answer, Failure> {
         }
     }
     for link in &links {
-        let place = link.external_url.clone().unwrap_or_else(|| link.external_id.to_string());
+        let place = link
+            .external_url
+            .clone()
+            .unwrap_or_else(|| link.external_id.to_string());
         lines.push(format!("  linked: {} {place} ({})", name(link), link.state));
     }
     lines.extend(conflicts.iter().map(conflict_line));

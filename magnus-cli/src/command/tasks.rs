@@ -58,9 +58,14 @@ pub(crate) async fn run(house: &House, arguments: Arguments) -> Result<Answer, F
     let page = house.store.query_tasks(query).await?;
     let projects = house.store.projects().await?;
     let mut by_source: BTreeMap<String, u64> = BTreeMap::new();
-    let mut table = table(["id", "project", "title", "status", "priority", "due", "assignee", "source"]);
+    let mut table = table([
+        "id", "project", "title", "status", "priority", "due", "assignee", "source",
+    ]);
     for task in &page.tasks {
-        let source = task.source_tool.as_ref().map_or_else(|| "hub".to_owned(), ToString::to_string);
+        let source = task
+            .source_tool
+            .as_ref()
+            .map_or_else(|| "hub".to_owned(), ToString::to_string);
         *by_source.entry(source.clone()).or_default() += 1;
         table.add_row([
             names::short(task.id),
