@@ -89,12 +89,15 @@ impl<'a> Planner<'a> {
                 }
                 decoded => decoded,
             };
-            let base = match decoded {
-                Decoded::Exact(value) | Decoded::Approximate(value) => match task.set(*field, value) {
-                    Ok(()) => Base::agreed(task.get(*field), observed.value.clone()),
-                    Err(_) => Base::agreed(task.get(*field), observed.value.clone()),
-                },
-                Decoded::Unresolved(reason) => {
+            let taken = match decoded {
+                Decoded::Exact(value) | Decoded::Approximate(value) => {
+                    task.set(*field, value).map_err(|error| error.to_string())
+                }
+                Decoded::Unresolved(reason) => Err(reason),
+            };
+            let base = match taken {
+                Ok(()) => Base::agreed(task.get(*field), observed.value.clone()),
+                Err(reason) => {
                     changes.push(FieldChange {
                         field: *field,
                         side: None,
