@@ -14,12 +14,30 @@ use support::toy::{Habits, Mishap, Toy};
 /// Who does something: 0 is the hub, the others are tools.
 #[derive(Debug, Clone)]
 enum Step {
-    Add { who: usize },
-    Edit { who: usize, item: usize, field: usize, value: usize },
-    Delete { who: usize, item: usize },
-    Sync { tool: usize },
-    Mishap { tool: usize, mishap: Mishap },
-    Meddle { tool: usize, item: usize },
+    Add {
+        who: usize,
+    },
+    Edit {
+        who: usize,
+        item: usize,
+        field: usize,
+        value: usize,
+    },
+    Delete {
+        who: usize,
+        item: usize,
+    },
+    Sync {
+        tool: usize,
+    },
+    Mishap {
+        tool: usize,
+        mishap: Mishap,
+    },
+    Meddle {
+        tool: usize,
+        item: usize,
+    },
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -38,8 +56,14 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 1..40)
 }
 
-const EDITED: [Field; 6] =
-    [Field::Description, Field::Title, Field::DueDate, Field::Status, Field::Tags, Field::Parent];
+const EDITED: [Field; 6] = [
+    Field::Description,
+    Field::Title,
+    Field::DueDate,
+    Field::Status,
+    Field::Tags,
+    Field::Parent,
+];
 
 /// What people did, to be accounted for at the end.
 #[derive(Default)]
@@ -75,7 +99,10 @@ impl World {
     async fn new(policy: ConflictPolicy) -> Self {
         let toys = vec![Toy::new("exact", Habits::exact()), Toy::new("loose", Habits::loose())];
         let bench = Bench::with(toys, |settings| settings.options.conflicts = policy).await;
-        Self { bench, ledger: Ledger::default() }
+        Self {
+            bench,
+            ledger: Ledger::default(),
+        }
     }
 
     fn toy(&self, tool: usize) -> &Toy {
@@ -97,7 +124,12 @@ impl World {
                     tool => drop(self.toy(tool - 1).add(&title)),
                 }
             }
-            Step::Edit { who, item, field, value } => self.edit(who, item, EDITED[field], value).await,
+            Step::Edit {
+                who,
+                item,
+                field,
+                value,
+            } => self.edit(who, item, EDITED[field], value).await,
             Step::Delete { who: 0, item } => {
                 let tasks = self.bench.tasks().await;
                 let alive: Vec<_> = tasks.values().filter(|task| !task.is_deleted()).collect();
@@ -153,7 +185,11 @@ impl World {
         };
         if who == 0 {
             let tasks = self.bench.tasks().await;
-            let alive: Vec<_> = tasks.values().filter(|task| !task.is_deleted()).map(|task| task.id).collect();
+            let alive: Vec<_> = tasks
+                .values()
+                .filter(|task| !task.is_deleted())
+                .map(|task| task.id)
+                .collect();
             let task = alive[item % alive.len()];
             let parent = alive[value % alive.len()];
             let new = match field {
@@ -170,7 +206,10 @@ impl World {
                 let parent = self.item(who - 1, value).unwrap();
                 let state = toy.state();
                 let has_parent = !state.items[&parent].fields[&Field::Parent].is_null();
-                let is_parent = state.items.values().any(|other| other.fields[&Field::Parent] == id.to_string());
+                let is_parent = state
+                    .items
+                    .values()
+                    .any(|other| other.fields[&Field::Parent] == id.to_string());
                 drop(state);
                 let raw = if parent == id || has_parent || is_parent {
                     serde_json::Value::Null
@@ -214,18 +253,30 @@ impl World {
         for tool in 0..2 {
             let toy = self.toy(tool);
             let links = self.bench.links(tool).await;
-            let by_external: HashMap<_, _> =
-                links.iter().map(|link| (link.external_id.as_str().to_owned(), link)).collect();
+            let by_external: HashMap<_, _> = links
+                .iter()
+                .map(|link| (link.external_id.as_str().to_owned(), link))
+                .collect();
             assert_eq!(by_external.len(), links.len(), "property 3: one link per external item");
             // While a create is uncertain nothing unlinked is taken over on that connection: held until a person says.
             let connection = self.bench.toys[tool].1;
             let uncertain = self.bench.store.unsettled_intents(connection).await.unwrap();
-            assert!(uncertain.iter().all(|intent| matches!(intent.state, IntentState::Uncertain { .. })));
+            assert!(
+                uncertain
+                    .iter()
+                    .all(|intent| matches!(intent.state, IntentState::Uncertain { .. }))
+            );
             for id in toy.state().items.keys().filter(|_| uncertain.is_empty()) {
-                assert!(by_external.contains_key(&id.to_string()), "{}'s item {id} has no link", toy.name);
+                assert!(
+                    by_external.contains_key(&id.to_string()),
+                    "{}'s item {id} has no link",
+                    toy.name
+                );
             }
-            let tasks_of: BTreeMap<_, _> =
-                links.iter().map(|link| (link.external_id.as_str().to_owned(), link.task_id)).collect();
+            let tasks_of: BTreeMap<_, _> = links
+                .iter()
+                .map(|link| (link.external_id.as_str().to_owned(), link.task_id))
+                .collect();
             for link in links.iter().filter(|link| link.state == LinkState::Live) {
                 let task = &tasks[&link.task_id];
                 let id: u64 = link.external_id.as_str().parse().unwrap();
@@ -284,7 +335,11 @@ impl World {
         for tool in 0..2 {
             let toy = self.toy(tool).clone();
             for raw in toy.state().meddled_over.drain(..) {
-                let text = raw.as_str().unwrap_or_default().trim_start_matches("<p>").trim_end_matches("</p>");
+                let text = raw
+                    .as_str()
+                    .unwrap_or_default()
+                    .trim_start_matches("<p>")
+                    .trim_end_matches("</p>");
                 self.ledger.replaced.insert(text.to_owned());
             }
         }
@@ -331,7 +386,7 @@ fn run(policy: ConflictPolicy, steps: Vec<Step>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, max_shrink_iters: 4000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, max_shrink_iters: 4000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn all_sides_converge_when_people_decide(steps in steps()) {

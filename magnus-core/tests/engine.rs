@@ -33,7 +33,11 @@ async fn a_first_run_pulls_and_pushes_and_the_second_is_quiet() {
         let before = bench.writes();
         let end = bench.sync(0).await;
         assert_eq!(bench.writes(), before, "{end:?}");
-        assert_eq!((end.report.counts.tasks.unchanged, end.report.counts.tasks.total()), (3, 3), "{end:?}");
+        assert_eq!(
+            (end.report.counts.tasks.unchanged, end.report.counts.tasks.total()),
+            (3, 3),
+            "{end:?}"
+        );
     }
 }
 
@@ -74,7 +78,10 @@ async fn rule_10_a_held_conflict_holds_its_field_alone_and_is_written_once() {
     bench.sync(0).await;
     let conflicts = bench.conflicts().await;
     assert_eq!(conflicts.len(), 1);
-    assert_eq!((conflicts[0].state, &conflicts[0].remote_value), (ConflictState::Open, &Value::text("tool again")));
+    assert_eq!(
+        (conflicts[0].state, &conflicts[0].remote_value),
+        (ConflictState::Open, &Value::text("tool again"))
+    );
     toy.edit(id, Field::Description, &Value::text("hub"));
     bench.sync(0).await;
     assert_eq!(bench.conflicts().await[0].state, ConflictState::Closed);
@@ -82,9 +89,10 @@ async fn rule_10_a_held_conflict_holds_its_field_alone_and_is_written_once() {
 
 #[tokio::test]
 async fn a_policy_decides_and_the_losing_value_is_on_record() {
-    for (policy, winner, loser) in
-        [(ConflictPolicy::HubWins, "hub", "tool"), (ConflictPolicy::ExternalWins, "tool", "hub")]
-    {
+    for (policy, winner, loser) in [
+        (ConflictPolicy::HubWins, "hub", "tool"),
+        (ConflictPolicy::ExternalWins, "tool", "hub"),
+    ] {
         let toy = Toy::new("toy", Habits::exact());
         let bench = Bench::with(vec![toy.clone()], |settings| settings.options.conflicts = policy).await;
         let id = toy.add("task");
@@ -105,8 +113,10 @@ async fn a_policy_decides_and_the_losing_value_is_on_record() {
 #[tokio::test]
 async fn newest_wins_without_a_time_of_the_tool_is_manual() {
     let toy = Toy::new("toy", Habits::exact());
-    let bench =
-        Bench::with(vec![toy.clone()], |settings| settings.options.conflicts = ConflictPolicy::NewestWins).await;
+    let bench = Bench::with(vec![toy.clone()], |settings| {
+        settings.options.conflicts = ConflictPolicy::NewestWins
+    })
+    .await;
     let id = toy.add("task");
     bench.sync(0).await;
     let task = bench.task("task").await;
@@ -160,15 +170,20 @@ async fn a_deletion_is_kept_by_default_and_never_comes_back_as_new() {
         assert_eq!(toy.find("gone in the hub").len(), 1);
         assert_eq!(toy.state().creates, 0);
         let states: Vec<LinkState> = bench.links(0).await.iter().map(|link| link.state).collect();
-        assert!(states.contains(&LinkState::GoneRemote) && states.contains(&LinkState::GoneLocal), "{states:?}");
+        assert!(
+            states.contains(&LinkState::GoneRemote) && states.contains(&LinkState::GoneLocal),
+            "{states:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_deletion_is_carried_over_only_when_seen_in_two_runs_and_when_asked_for() {
     let toy = Toy::new("toy", Habits::exact());
-    let bench =
-        Bench::with(vec![toy.clone()], |settings| settings.options.deletions = DeletionPolicy::Delete).await;
+    let bench = Bench::with(vec![toy.clone()], |settings| {
+        settings.options.deletions = DeletionPolicy::Delete
+    })
+    .await;
     let gone = toy.add("gone in the tool");
     let kept = toy.add("gone in the hub");
     bench.sync(0).await;
@@ -184,8 +199,10 @@ async fn a_deletion_is_carried_over_only_when_seen_in_two_runs_and_when_asked_fo
 #[tokio::test]
 async fn rule_20_lost_access_deletes_nothing_and_suspends_with_a_reason() {
     let toy = Toy::new("toy", Habits::exact());
-    let bench =
-        Bench::with(vec![toy.clone()], |settings| settings.options.deletions = DeletionPolicy::Delete).await;
+    let bench = Bench::with(vec![toy.clone()], |settings| {
+        settings.options.deletions = DeletionPolicy::Delete
+    })
+    .await;
     toy.add("task");
     bench.sync(0).await;
     toy.state().hidden.insert(1);
@@ -196,7 +213,11 @@ async fn rule_20_lost_access_deletes_nothing_and_suspends_with_a_reason() {
     assert_eq!(bench.task("task").await.deleted_at, None);
     toy.state().hidden.clear();
     let end = bench.sync(0).await;
-    assert_eq!((end.state, end.report.counts.tasks.unchanged), (RunState::Completed, 1), "{end:?}");
+    assert_eq!(
+        (end.state, end.report.counts.tasks.unchanged),
+        (RunState::Completed, 1),
+        "{end:?}"
+    );
 }
 
 #[tokio::test]
@@ -274,7 +295,12 @@ async fn rule_2_an_edit_that_lands_with_ours_is_pulled_not_swallowed() {
     toy.state().meddle = Some((id, Field::Description, "<p>between</p>".into()));
     bench.sync(0).await;
     let conflicts = bench.conflicts().await;
-    assert!(conflicts.iter().any(|conflict| conflict.remote_value == Value::text("between")), "{conflicts:?}");
+    assert!(
+        conflicts
+            .iter()
+            .any(|conflict| conflict.remote_value == Value::text("between")),
+        "{conflicts:?}"
+    );
 }
 
 #[tokio::test]
@@ -298,7 +324,11 @@ async fn rule_17_a_create_whose_answer_is_lost_is_found_and_one_that_never_arriv
         bench.add("task").await;
         toy.state().mishaps.push(mishap);
         let end = bench.sync(0).await;
-        assert_eq!((end.state, end.report.counts.tasks.failed), (RunState::Partial, 1), "{end:?}");
+        assert_eq!(
+            (end.state, end.report.counts.tasks.failed),
+            (RunState::Partial, 1),
+            "{end:?}"
+        );
         bench.settle().await;
         assert_eq!(toy.find("task").len(), 1, "{mishap:?}");
         assert_eq!(bench.tasks().await.len(), 1, "{mishap:?}");
@@ -334,7 +364,10 @@ async fn a_tool_that_is_down_fails_the_run_with_its_reason_and_changes_nothing()
     toy.state().down = true;
     let error = bench.try_sync(0).await.unwrap_err();
     assert_eq!(error.kind(), RunErrorKind::Connection);
-    assert!(error.to_string().contains("switched off") && error.to_string().contains("toy"), "{error}");
+    assert!(
+        error.to_string().contains("switched off") && error.to_string().contains("toy"),
+        "{error}"
+    );
     assert_eq!(bench.writes(), before);
 }
 
@@ -363,8 +396,13 @@ async fn a_run_does_only_what_direction_and_request_allow() {
     bench.sync(0).await;
     assert_eq!(bench.task("theirs").await.title, "theirs");
     assert_eq!(toy.find("ours").len(), 1);
-    assert_eq!(bench.try_request(pull).await.unwrap_err().kind(), RunErrorKind::DirectionTooWide);
-    bench.set(0, |settings| settings.direction = Direction::Bidirectional).await;
+    assert_eq!(
+        bench.try_request(pull).await.unwrap_err().kind(),
+        RunErrorKind::DirectionTooWide
+    );
+    bench
+        .set(0, |settings| settings.direction = Direction::Bidirectional)
+        .await;
     bench.sync(0).await;
     assert_eq!(bench.task("theirs, renamed").await.title, "theirs, renamed");
 }
@@ -378,9 +416,17 @@ async fn a_plan_writes_nothing_and_says_what_a_run_would_do() {
     toy.add_to(2, "in a new project");
     bench.add("ours").await;
     let before = bench.writes();
-    let plan = bench.engine.plan(RunRequest::new(bench.toys[0].1), RunContext::detached()).await.unwrap();
+    let plan = bench
+        .engine
+        .plan(RunRequest::new(bench.toys[0].1), RunContext::detached())
+        .await
+        .unwrap();
     assert_eq!(bench.writes(), before);
-    assert_eq!((plan.counts.tasks.created, plan.counts.projects.created), (3, 1), "{plan:?}");
+    assert_eq!(
+        (plan.counts.tasks.created, plan.counts.projects.created),
+        (3, 1),
+        "{plan:?}"
+    );
     assert_eq!(plan.mappings.len(), 2);
     let end = bench.sync(0).await;
     assert_eq!(end.report.counts.tasks.created, 3, "{end:?}");

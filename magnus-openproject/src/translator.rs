@@ -61,6 +61,8 @@ impl Translator for OpenProjectTranslator {
                 let day = value.as_text().and_then(|text| text.parse::<NaiveDate>().ok());
                 exact_or_empty(day.map(Value::Date), value)
             }
+            // No time spent is nothing, not an amount: it must not stand against another tool's sum.
+            Field::ActualHours if number(value) == Some(0) => Decoded::Exact(Value::Empty),
             Field::EstimatedHours | Field::RemainingHours | Field::ActualHours => {
                 exact_or_empty(number(value).map(Value::Minutes), value)
             }

@@ -107,6 +107,11 @@ impl Session {
             let lens_references = references.clone();
             let lens = Lens::new(tables.as_ref(), &project, &lens_references);
             match result {
+                Ok(Written::Task(_)) if matches!(job.intent.operation, IntentOperation::Delete { .. }) => {
+                    self.fatal_in_a_row = 0;
+                    self.report.remote_writes += 1;
+                    self.settle_deleted(job).await?;
+                }
                 Ok(Written::Task(written)) => {
                     self.fatal_in_a_row = 0;
                     self.report.remote_writes += 1;
@@ -202,6 +207,29 @@ impl Session {
                 (
                     task_id,
                     IntentOperation::Delete { link_id, external_id },
+                    BTreeMap::new(),
+                    write,
+                )
+            }
+            Push::Archive {
+                link_id,
+                task_id,
+                remote,
+                status,
+            } => {
+                let write = RemoteWrite::Update(UpdateTask {
+                    id: remote.id.clone(),
+                    project: remote.project.clone(),
+                    move_to: None,
+                    version: remote.version.clone(),
+                    fields: BTreeMap::from([(Field::Status, status)]),
+                });
+                (
+                    task_id,
+                    IntentOperation::Delete {
+                        link_id,
+                        external_id: remote.id,
+                    },
                     BTreeMap::new(),
                     write,
                 )

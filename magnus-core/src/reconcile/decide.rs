@@ -172,6 +172,8 @@ impl Decider<'_> {
             remote: RemoteBase::Agreed(self.raw().clone()),
         };
         match self.decode() {
+            // Nothing computed yet: some answers of a tool lack the field, so a base would come and go.
+            Ok(value) if value.is_empty() && self.input.base.is_none() => FieldDecision::Unchanged,
             Ok(value) if self.is_local(&value) => FieldDecision::Record(self.agreed()),
             Ok(value) if !value.is_empty() && self.direction.pulls() => {
                 self.pull(value, Rule::OneMoved, local_moved.then(|| self.input.local.clone()))

@@ -12,7 +12,8 @@ use super::plan::{FieldChange, PlannedAction};
 use crate::connection::{Decoded, FieldSupport, Translator};
 use crate::model::{
     Base, Conflict, ConnectionOptions, DeletionPolicy, ExternalId, Field, HistoryEntry, Link, LinkId, LinkState,
-    LocalBase, Mapping, MatchPolicy, RemoteBase, RemoteTask, RowVersion, Rule, Side, Task, TaskId, Value, text,
+    LocalBase, Mapping, MatchPolicy, RemoteBase, RemoteTask, RemoteValue, RowVersion, Rule, Side, Status, Task, TaskId,
+    Value, text,
 };
 use crate::store::{LinkWrite, MatchGuard, TaskWrite, Unit};
 
@@ -78,6 +79,17 @@ pub enum Push {
         task_id: TaskId,
         /// The external task.
         external_id: ExternalId,
+    },
+    /// An archived external task: a tool archives by a status of its own.
+    Archive {
+        /// The link.
+        link_id: LinkId,
+        /// The hub task.
+        task_id: TaskId,
+        /// The external task as it was decided on.
+        remote: Box<RemoteTask>,
+        /// The status that stands for archived.
+        status: RemoteValue,
     },
 }
 
@@ -737,6 +749,32 @@ impl<'a> Planner<'a> {
                 "deleted in the hub; kept in the tool, where it was edited since",
             );
         }
+        let push = if self.input.options.deletions == DeletionPolicy::Archive {
+            let Some(remote) = remote else { return };
+            let lens = Lens::new(self.input.translator, &self.input.mapping.external_id, &self.references);
+            match lens.encode(Field::Status, &Value::Status(Status::Cancelled)) {
+                Sendable::Now(status) => Push::Archive {
+                    link_id: link.id,
+                    task_id: task.id,
+                    remote: Box::new(remote.clone()),
+                    status,
+                },
+                _ => {
+                    return self.relink(
+                        task,
+                        link,
+                        kept,
+                        "deleted in the hub; the tool has no status for archived",
+                    );
+                }
+            }
+        } else {
+            Push::Delete {
+                link_id: link.id,
+                task_id: task.id,
+                external_id: link.external_id.clone(),
+            }
+        };
         self.plan.entries.push(Entry {
             action: Some(PlannedAction::DeleteInTool),
             title: task.title.clone(),
@@ -746,11 +784,7 @@ impl<'a> Planner<'a> {
             reason: None,
             conflicted: false,
             unit: Unit::default(),
-            push: Some(Push::Delete {
-                link_id: link.id,
-                task_id: task.id,
-                external_id: link.external_id.clone(),
-            }),
+            push: Some(push),
         });
     }
 

@@ -59,7 +59,10 @@ impl Bench {
         let project = Project::new("Alpha", now);
         let id = project.id;
         let mut changeset = Changeset::new();
-        changeset.projects.push(ProjectWrite { project, expected: None });
+        changeset.projects.push(ProjectWrite {
+            project,
+            expected: None,
+        });
         let mut connected = Vec::new();
         for toy in toys {
             engine = engine.with_connector(Arc::new(toy.clone()));
@@ -67,11 +70,20 @@ impl Bench {
             change(&mut settings);
             let settings = store.save_connection(settings).await.unwrap();
             let mapping = Mapping::new(settings.id, ExternalId::from(1), "Alpha", id);
-            changeset.mappings.push(MappingWrite { mapping, expected: None });
+            changeset.mappings.push(MappingWrite {
+                mapping,
+                expected: None,
+            });
             connected.push((toy, settings.id));
         }
         store.commit(Fence::Hub, changeset).await.unwrap();
-        Self { store, engine, clock, toys: connected, project: id }
+        Self {
+            store,
+            engine,
+            clock,
+            toys: connected,
+            project: id,
+        }
     }
 
     /// Changes the settings of a connection.
@@ -88,8 +100,14 @@ impl Bench {
     pub(crate) async fn try_request(&self, request: RunRequest) -> Result<RunEnd, RunError> {
         self.clock.advance(120);
         let ttl = std::time::Duration::from_secs(30);
-        let answer = self.store.acquire_lease(request.connection_id, "bench".to_owned(), ttl).await.unwrap();
-        let LeaseAnswer::Granted(lease) = answer else { panic!("the bench runs one at a time: {answer:?}") };
+        let answer = self
+            .store
+            .acquire_lease(request.connection_id, "bench".to_owned(), ttl)
+            .await
+            .unwrap();
+        let LeaseAnswer::Granted(lease) = answer else {
+            panic!("the bench runs one at a time: {answer:?}")
+        };
         let mut context = RunContext::detached();
         context.fence = Fence::Lease(lease.clone());
         let ended = self.engine.run(request, context).await;
@@ -148,7 +166,10 @@ impl Bench {
     pub(crate) async fn add(&self, title: &str) -> TaskId {
         let task = Task::new(self.project, title, magnus_core::clock::Clock::now(self.clock.as_ref()));
         let id = task.id;
-        let write = TaskWrite::Insert { task: Box::new(task), guard: None };
+        let write = TaskWrite::Insert {
+            task: Box::new(task),
+            guard: None,
+        };
         self.commit(write).await;
         id
     }
@@ -159,8 +180,14 @@ impl Bench {
         let expected = task.version;
         let before = task.get(field);
         let patch: TaskPatch = [(field, value)].into_iter().collect();
-        patch.apply(&mut task, magnus_core::clock::Clock::now(self.clock.as_ref())).unwrap();
-        self.commit(TaskWrite::Update { task: Box::new(task), expected }).await;
+        patch
+            .apply(&mut task, magnus_core::clock::Clock::now(self.clock.as_ref()))
+            .unwrap();
+        self.commit(TaskWrite::Update {
+            task: Box::new(task),
+            expected,
+        })
+        .await;
         before
     }
 
@@ -168,18 +195,29 @@ impl Bench {
         let mut task = self.store.tasks(vec![id]).await.unwrap().remove(0);
         let expected = task.version;
         task.deleted_at = Some(magnus_core::clock::Clock::now(self.clock.as_ref()));
-        self.commit(TaskWrite::Update { task: Box::new(task), expected }).await;
+        self.commit(TaskWrite::Update {
+            task: Box::new(task),
+            expected,
+        })
+        .await;
     }
 
     pub(crate) async fn move_task(&self, id: TaskId, project: ProjectId) {
         let mut task = self.store.tasks(vec![id]).await.unwrap().remove(0);
         let expected = task.version;
         task.project_id = project;
-        self.commit(TaskWrite::Update { task: Box::new(task), expected }).await;
+        self.commit(TaskWrite::Update {
+            task: Box::new(task),
+            expected,
+        })
+        .await;
     }
 
     async fn commit(&self, write: TaskWrite) {
-        let unit = Unit { tasks: vec![write], ..Unit::default() };
+        let unit = Unit {
+            tasks: vec![write],
+            ..Unit::default()
+        };
         let outcome = self.store.commit(Fence::Hub, Changeset::of(vec![unit])).await.unwrap();
         assert!(outcome.stale.is_empty(), "{outcome:?}");
     }

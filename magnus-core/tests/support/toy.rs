@@ -32,11 +32,23 @@ pub(crate) struct Habits {
 
 impl Habits {
     pub(crate) const fn exact() -> Self {
-        Self { versions: true, incremental: true, few_statuses: false, markup: false, batch: 1 }
+        Self {
+            versions: true,
+            incremental: true,
+            few_statuses: false,
+            markup: false,
+            batch: 1,
+        }
     }
 
     pub(crate) const fn loose() -> Self {
-        Self { versions: false, incremental: false, few_statuses: true, markup: true, batch: 7 }
+        Self {
+            versions: false,
+            incremental: false,
+            few_statuses: true,
+            markup: true,
+            batch: 7,
+        }
     }
 }
 
@@ -98,8 +110,16 @@ pub(crate) const FIELDS: [Field; 8] = [
 
 impl Toy {
     pub(crate) fn new(name: &'static str, habits: Habits) -> Self {
-        let state = State { next: 1, projects: BTreeMap::from([(1, ("Alpha".to_owned(), true))]), ..State::default() };
-        Self { name, habits, state: Arc::new(Mutex::new(state)) }
+        let state = State {
+            next: 1,
+            projects: BTreeMap::from([(1, ("Alpha".to_owned(), true))]),
+            ..State::default()
+        };
+        Self {
+            name,
+            habits,
+            state: Arc::new(Mutex::new(state)),
+        }
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -117,7 +137,10 @@ impl Toy {
     }
 
     fn raw_all(&self, fields: &BTreeMap<Field, Value>) -> BTreeMap<Field, serde_json::Value> {
-        fields.iter().map(|(field, value)| (*field, self.raw(*field, value))).collect()
+        fields
+            .iter()
+            .map(|(field, value)| (*field, self.raw(*field, value)))
+            .collect()
     }
 
     pub(crate) fn raw(&self, field: Field, value: &Value) -> serde_json::Value {
@@ -136,13 +159,26 @@ impl Toy {
             fields.entry(field).or_insert_with(|| default_raw(field));
         }
         let stamp = state.stamp;
-        state.items.insert(id, Item { project, fields, version: 0, stamp, ours });
+        state.items.insert(
+            id,
+            Item {
+                project,
+                fields,
+                version: 0,
+                stamp,
+                ours,
+            },
+        );
         id
     }
 
     /// Somebody edits a field. Answers the raw value before.
     pub(crate) fn edit(&self, id: u64, field: Field, value: &Value) -> serde_json::Value {
-        let raw = if field == Field::Parent { serde_json::Value::Null } else { self.raw(field, value) };
+        let raw = if field == Field::Parent {
+            serde_json::Value::Null
+        } else {
+            self.raw(field, value)
+        };
         self.edit_raw(id, field, raw)
     }
 
@@ -193,7 +229,12 @@ impl Toy {
 
     pub(crate) fn find(&self, title: &str) -> Vec<u64> {
         let state = self.state();
-        state.items.iter().filter(|(_, item)| item.fields[&Field::Title] == title).map(|(id, _)| *id).collect()
+        state
+            .items
+            .iter()
+            .filter(|(_, item)| item.fields[&Field::Title] == title)
+            .map(|(id, _)| *id)
+            .collect()
     }
 
     fn show(&self, id: u64, item: &Item) -> RemoteTask {
@@ -217,7 +258,11 @@ impl Toy {
         let mut state = self.state();
         state.reads += 1;
         if state.down {
-            return Err(ConnectionError::new(ConnectionErrorKind::Unavailable, operation, "the toy is switched off"));
+            return Err(ConnectionError::new(
+                ConnectionErrorKind::Unavailable,
+                operation,
+                "the toy is switched off",
+            ));
         }
         Ok(state)
     }
@@ -251,7 +296,12 @@ impl Toy {
         let state = self.state();
         let rejected: Vec<RejectedField> = fields
             .keys()
-            .filter_map(|field| Some(RejectedField { field: *field, message: state.refuse.get(field)?.clone() }))
+            .filter_map(|field| {
+                Some(RejectedField {
+                    field: *field,
+                    message: state.refuse.get(field)?.clone(),
+                })
+            })
             .collect();
         if rejected.is_empty() {
             return Ok(());
@@ -263,14 +313,22 @@ impl Toy {
         match write {
             RemoteWrite::Create(create) => {
                 self.refusals(&create.fields)?;
-                let fields = create.fields.into_iter().map(|(field, value)| (field, value.0)).collect();
+                let fields = create
+                    .fields
+                    .into_iter()
+                    .map(|(field, value)| (field, value.0))
+                    .collect();
                 let project = create.project.as_str().parse().unwrap();
                 let id = self.insert(project, fields, true);
                 let mut state = self.state();
                 state.writes += 1;
                 state.creates += 1;
                 let task = self.show(id, &state.items[&id]);
-                Ok(Written::Task(Box::new(WrittenTask { task, before: None, sole_writer: true })))
+                Ok(Written::Task(Box::new(WrittenTask {
+                    task,
+                    before: None,
+                    sole_writer: true,
+                })))
             }
             RemoteWrite::Update(update) => {
                 self.refusals(&update.fields)?;
@@ -279,11 +337,19 @@ impl Toy {
                 state.stamp += 1;
                 let stamp = state.stamp;
                 let Some(item) = state.items.get(&id) else {
-                    return Err(ConnectionError::new(ConnectionErrorKind::NotFound, "write", "no such item"));
+                    return Err(ConnectionError::new(
+                        ConnectionErrorKind::NotFound,
+                        "write",
+                        "no such item",
+                    ));
                 };
                 let before = self.show(id, item);
                 if self.habits.versions && before.version != update.version {
-                    return Err(ConnectionError::new(ConnectionErrorKind::VersionConflict, "write", "stale"));
+                    return Err(ConnectionError::new(
+                        ConnectionErrorKind::VersionConflict,
+                        "write",
+                        "stale",
+                    ));
                 }
                 let item = state.items.get_mut(&id).unwrap();
                 for (field, value) in update.fields {
@@ -298,7 +364,11 @@ impl Toy {
                 let task = self.show(id, &state.items[&id]);
                 let before = (!self.habits.versions).then_some(before);
                 let sole_writer = self.habits.versions;
-                Ok(Written::Task(Box::new(WrittenTask { task, before, sole_writer })))
+                Ok(Written::Task(Box::new(WrittenTask {
+                    task,
+                    before,
+                    sole_writer,
+                })))
             }
             RemoteWrite::Delete(delete) => {
                 let id: u64 = delete.id.as_str().parse().unwrap();
@@ -332,9 +402,9 @@ impl Translator for Tables {
         let text = value.as_text().unwrap_or_default();
         let decoded = match field {
             Field::Title => Some(Value::text(text)),
-            Field::Description => {
-                Some(Value::text(text.trim_start_matches("<p>").trim_end_matches("</p>").to_owned()))
-            }
+            Field::Description => Some(Value::text(
+                text.trim_start_matches("<p>").trim_end_matches("</p>").to_owned(),
+            )),
             Field::Status => text.parse().ok().map(Value::Status),
             Field::Priority => text.parse().ok().map(Value::Priority),
             Field::DueDate => text.parse().ok().map(Value::Date),
@@ -370,7 +440,10 @@ impl Translator for Tables {
 #[async_trait]
 impl Connection for Toy {
     fn capabilities(&self) -> Capabilities {
-        let fields = FIELDS.into_iter().map(|field| (field, FieldSupport::ReadWrite)).collect();
+        let fields = FIELDS
+            .into_iter()
+            .map(|field| (field, FieldSupport::ReadWrite))
+            .collect();
         let mut capabilities = Capabilities::new(ToolName::new(self.name), self.name, fields);
         capabilities.incremental = self.habits.incremental;
         capabilities.id_sweep = self.habits.incremental;
@@ -382,7 +455,12 @@ impl Connection for Toy {
 
     async fn check(&self) -> Result<Identity, ConnectionError> {
         drop(self.readable("check")?);
-        Ok(Identity { id: ExternalId::from(1), name: "Magnus".to_owned(), version: None, notes: Vec::new() })
+        Ok(Identity {
+            id: ExternalId::from(1),
+            name: "Magnus".to_owned(),
+            version: None,
+            notes: Vec::new(),
+        })
     }
 
     async fn translator(&self, _: Vec<ExternalId>) -> Result<Arc<dyn Translator>, ConnectionError> {
@@ -393,7 +471,9 @@ impl Connection for Toy {
     async fn list_projects(&self, _: ListProjects) -> Result<Page<RemoteProject>, ConnectionError> {
         let state = self.readable("list_projects")?;
         let visible = state.projects.iter().filter(|(id, _)| !state.hidden.contains(id));
-        Ok(Page::whole(visible.map(|(id, (name, open))| project(*id, name, *open)).collect()))
+        Ok(Page::whole(
+            visible.map(|(id, (name, open))| project(*id, name, *open)).collect(),
+        ))
     }
 
     async fn list_tasks(&self, request: ListTasks) -> Result<Page<RemoteTask>, ConnectionError> {
@@ -406,12 +486,18 @@ impl Connection for Toy {
             .map(|(id, item)| self.show(*id, item))
             .collect();
         let cursor = Some(Cursor(state.stamp.to_string()));
-        Ok(Page { cursor: cursor.filter(|_| self.habits.incremental), ..Page::whole(items) })
+        Ok(Page {
+            cursor: cursor.filter(|_| self.habits.incremental),
+            ..Page::whole(items)
+        })
     }
 
     async fn list_ids(&self, request: ListIds) -> Result<Page<ExternalId>, ConnectionError> {
         let state = self.readable("list_ids")?;
-        let items = state.items.iter().filter(|(_, item)| request.project == ExternalId::from(item.project));
+        let items = state
+            .items
+            .iter()
+            .filter(|(_, item)| request.project == ExternalId::from(item.project));
         Ok(Page::whole(items.map(|(id, _)| ExternalId::from(*id)).collect()))
     }
 
@@ -436,11 +522,13 @@ impl Connection for Toy {
     async fn read_project(&self, id: ExternalId) -> Result<ProjectReading, ConnectionError> {
         let state = self.readable("read_project")?;
         let number: u64 = id.as_str().parse().unwrap();
-        Ok(match state.projects.get(&number).filter(|_| !state.hidden.contains(&number)) {
-            Some((name, true)) => ProjectReading::Open(project(number, name, true)),
-            Some((_, false)) => ProjectReading::Closed,
-            None => ProjectReading::Absent,
-        })
+        Ok(
+            match state.projects.get(&number).filter(|_| !state.hidden.contains(&number)) {
+                Some((name, true)) => ProjectReading::Open(project(number, name, true)),
+                Some((_, false)) => ProjectReading::Closed,
+                None => ProjectReading::Absent,
+            },
+        )
     }
 
     async fn write(&self, writes: Vec<RemoteWrite>) -> Vec<Result<Written, ConnectionError>> {
@@ -460,7 +548,13 @@ impl Connection for Toy {
 }
 
 fn project(id: u64, name: &str, open: bool) -> RemoteProject {
-    RemoteProject { id: ExternalId::from(id), name: name.to_owned(), description: None, open, url: None }
+    RemoteProject {
+        id: ExternalId::from(id),
+        name: name.to_owned(),
+        description: None,
+        open,
+        url: None,
+    }
 }
 
 #[async_trait]

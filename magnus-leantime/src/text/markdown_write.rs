@@ -103,17 +103,16 @@ impl Writer {
 
     fn list(&self, list: &List, flip: bool) -> String {
         let tight = list.items.iter().all(is_tight);
-        let mut number = u64::from(list.start.unwrap_or(0));
+        let numbers = u64::from(list.start.unwrap_or(0))..;
         let mut out = String::new();
-        for (at, item) in list.items.iter().enumerate() {
-            if at > 0 {
+        for (number, item) in numbers.zip(&list.items) {
+            if !out.is_empty() {
                 out.push_str(if tight { "\n" } else { "\n\n" });
             }
             let marker = match list.start {
                 Some(_) => format!("{number}{} ", if flip { ')' } else { '.' }),
                 None => format!("{} ", if flip { '*' } else { '-' }),
             };
-            number += 1;
             let mut text = self.joined(&item.blocks, if tight { "\n" } else { "\n\n" });
             if let Some(checked) = item.checked {
                 text = format!("[{}] {text}", if checked { 'x' } else { ' ' });

@@ -350,10 +350,16 @@ pub async fn a_dropped_commit_leaves_all_or_nothing_and_can_be_sent_again(world:
         }
         drop(commit);
         let there = world.store.tasks_of_project(world.project.id).await?.len();
-        assert!(there == expected || there == expected + UNITS, "{there} after {polls} polls");
+        assert!(
+            there == expected || there == expected + UNITS,
+            "{there} after {polls} polls"
+        );
 
         expected += UNITS;
-        assert_eq!(world.store.commit(world.fence(), changeset).await?, CommitOutcome::default());
+        assert_eq!(
+            world.store.commit(world.fence(), changeset).await?,
+            CommitOutcome::default()
+        );
         assert_eq!(world.store.tasks_of_project(world.project.id).await?.len(), expected);
     }
     Ok(())
