@@ -216,7 +216,8 @@ fn next_char(next: Option<&Inline>) -> Option<char> {
 fn is_tight(item: &Item) -> bool {
     item.blocks.iter().enumerate().all(|(at, block)| match block {
         Block::Paragraph(_) => at == 0,
-        Block::List(_) => true,
+        // A list that does not begin with 1 cannot follow a text without an empty line between.
+        Block::List(list) => at == 0 || list.start.is_none_or(|start| start == 1),
         _ => false,
     })
 }
