@@ -27,9 +27,19 @@ enum Who {
 #[derive(Debug, Clone)]
 enum Step {
     Add(Who),
-    Edit { who: Who, item: usize, field: usize, value: usize },
-    Delete { who: Who, item: usize },
-    Comment { item: usize },
+    Edit {
+        who: Who,
+        item: usize,
+        field: usize,
+        value: usize,
+    },
+    Delete {
+        who: Who,
+        item: usize,
+    },
+    Comment {
+        item: usize,
+    },
     Sync(Who),
 }
 
@@ -96,9 +106,19 @@ impl Play {
             ConflictPolicy::ExternalWins => |settings| settings.options.conflicts = ConflictPolicy::ExternalWins,
             ConflictPolicy::NewestWins => |settings| settings.options.conflicts = ConflictPolicy::NewestWins,
         };
-        let world = World::with(Setup { settings, ..Setup::default() }).await;
+        let world = World::with(Setup {
+            settings,
+            ..Setup::default()
+        })
+        .await;
         let common = world.common_project("Common").await;
-        Self { world, common, serial: 0, typed: HashSet::new(), replaced: HashSet::new() }
+        Self {
+            world,
+            common,
+            serial: 0,
+            typed: HashSet::new(),
+            replaced: HashSet::new(),
+        }
     }
 
     fn unique(&mut self, pattern: &str) -> String {
@@ -115,9 +135,19 @@ impl Play {
     /// One run by hand, so that a case is the same every time.
     async fn run(&self, id: ConnectionId) -> magnus_core::engine::RunEnd {
         let ttl = Duration::from_secs(30);
-        let answer = self.world.store.acquire_lease(id, "play".to_owned(), ttl).await.unwrap();
-        let LeaseAnswer::Granted(lease) = answer else { panic!("one at a time: {answer:?}") };
-        let context = RunContext { fence: Fence::Lease(lease.clone()), ..RunContext::detached() };
+        let answer = self
+            .world
+            .store
+            .acquire_lease(id, "play".to_owned(), ttl)
+            .await
+            .unwrap();
+        let LeaseAnswer::Granted(lease) = answer else {
+            panic!("one at a time: {answer:?}")
+        };
+        let context = RunContext {
+            fence: Fence::Lease(lease.clone()),
+            ..RunContext::detached()
+        };
         let end = self.world.engine.run(RunRequest::new(id), context).await.unwrap();
         self.world.store.release_lease(lease).await.unwrap();
         assert_eq!(end.state, RunState::Completed, "{end:#?}");
@@ -126,11 +156,20 @@ impl Play {
 
     async fn hub_ids(&self) -> Vec<TaskId> {
         let tasks = self.world.tasks(self.common.hub).await;
-        tasks.values().filter(|task| !task.is_deleted()).map(|task| task.id).collect()
+        tasks
+            .values()
+            .filter(|task| !task.is_deleted())
+            .map(|task| task.id)
+            .collect()
     }
 
     fn op_ids(&self) -> Vec<u64> {
-        self.world.openproject.work_packages().iter().map(|item| item.id).collect()
+        self.world
+            .openproject
+            .work_packages()
+            .iter()
+            .map(|item| item.id)
+            .collect()
     }
 
     fn lt_ids(&self) -> Vec<i64> {
@@ -147,17 +186,32 @@ impl Play {
                     Who::Leantime => drop(self.world.leantime.create_ticket(self.common.lt, &title)),
                 }
             }
-            Step::Edit { who: Who::Hub, item, field, value } => {
+            Step::Edit {
+                who: Who::Hub,
+                item,
+                field,
+                value,
+            } => {
                 if let Some(id) = pick(&self.hub_ids().await, item) {
                     self.edit_hub(id, FIELDS[field], value).await;
                 }
             }
-            Step::Edit { who: Who::OpenProject, item, field, value } => {
+            Step::Edit {
+                who: Who::OpenProject,
+                item,
+                field,
+                value,
+            } => {
                 if let Some(id) = pick(&self.op_ids(), item) {
                     self.edit_openproject(id, FIELDS[field], value);
                 }
             }
-            Step::Edit { who: Who::Leantime, item, field, value } => {
+            Step::Edit {
+                who: Who::Leantime,
+                item,
+                field,
+                value,
+            } => {
                 if let Some(id) = pick(&self.lt_ids(), item) {
                     self.edit_leantime(id, FIELDS[field], value);
                 }
@@ -239,7 +293,9 @@ impl Play {
         let tickets = simulator.tickets();
         let parent = pick(&self.lt_ids(), value).filter(|parent| {
             *parent != id
-                && !tickets.iter().any(|ticket| ticket.id == *parent && ticket.depending_ticket_id.unwrap_or(0) != 0)
+                && !tickets
+                    .iter()
+                    .any(|ticket| ticket.id == *parent && ticket.depending_ticket_id.unwrap_or(0) != 0)
                 && !tickets.iter().any(|ticket| ticket.depending_ticket_id == Some(id))
         });
         let stamp = |day: usize, time: &str| (value > 0).then(|| format!("2026-12-{:02} {time}", day + value));
@@ -253,7 +309,14 @@ impl Play {
             Field::StartDate => ticket.edit_from = stamp(1, "08:00:00"),
             Field::DueDate => ticket.date_to_finish = stamp(12, "07:59:59"),
             Field::EstimatedHours => ticket.plan_hours = Some(value as f64 * 0.25),
-            Field::Tags => ticket.tags = Some((0..value % 3).map(|tag| format!("tag{tag}")).collect::<Vec<_>>().join(",")),
+            Field::Tags => {
+                ticket.tags = Some(
+                    (0..value % 3)
+                        .map(|tag| format!("tag{tag}"))
+                        .collect::<Vec<_>>()
+                        .join(","),
+                )
+            }
             Field::Parent => ticket.depending_ticket_id = parent,
             _ => {}
         });
@@ -278,7 +341,8 @@ impl Play {
                     .filter(|id| !items.iter().any(|item| item.parent_id == Some(*id)))
                     .collect();
                 if let Some(id) = pick(&leaves, item) {
-                    self.replaced.insert(self.world.openproject.work_package(id).unwrap().subject);
+                    self.replaced
+                        .insert(self.world.openproject.work_package(id).unwrap().subject);
                     self.world.openproject.delete_work_package(id);
                 }
             }
@@ -320,8 +384,11 @@ impl Play {
         let (remotes, _) = connection.all_tasks(ListTasks::new(project.clone())).await.unwrap();
         let links = self.world.store.links(id).await.unwrap();
         let by_external: HashMap<_, _> = links.iter().map(|link| (link.external_id.clone(), link)).collect();
-        let live: HashSet<TaskId> =
-            links.iter().filter(|link| link.state == LinkState::Live).map(|link| link.task_id).collect();
+        let live: HashSet<TaskId> = links
+            .iter()
+            .filter(|link| link.state == LinkState::Live)
+            .map(|link| link.task_id)
+            .collect();
         let tasks = self.world.tasks(self.common.hub).await;
         let open: HashSet<_> = self
             .world
@@ -332,13 +399,17 @@ impl Play {
             .map(|conflict| (conflict.link_id, conflict.field))
             .collect();
         for remote in remotes {
-            let link = by_external.get(&remote.id).unwrap_or_else(|| panic!("{} has no link", remote.id));
+            let link = by_external
+                .get(&remote.id)
+                .unwrap_or_else(|| panic!("{} has no link", remote.id));
             if link.state != LinkState::Live {
                 continue;
             }
             let task = &tasks[&link.task_id];
             for (field, support) in &connection.capabilities().fields {
-                let Some(observed) = remote.fields.get(field) else { continue };
+                let Some(observed) = remote.fields.get(field) else {
+                    continue;
+                };
                 let exempt = open.contains(&(link.id, *field)) || link.refusals.contains_key(field) || observed.derived;
                 if *support == FieldSupport::ReadOnly || exempt {
                     continue;
@@ -387,10 +458,25 @@ impl Play {
         for task in tasks.values() {
             *titles.entry(task.title.clone()).or_insert(0) += 1;
         }
-        assert!(titles.values().all(|count| *count == 1), "no duplicate in the hub: {titles:?}");
+        assert!(
+            titles.values().all(|count| *count == 1),
+            "no duplicate in the hub: {titles:?}"
+        );
         present.extend(titles.into_keys());
-        present.extend(self.world.openproject.work_packages().into_iter().map(|item| item.subject));
-        present.extend(self.world.leantime.tickets().into_iter().filter_map(|ticket| ticket.headline));
+        present.extend(
+            self.world
+                .openproject
+                .work_packages()
+                .into_iter()
+                .map(|item| item.subject),
+        );
+        present.extend(
+            self.world
+                .leantime
+                .tickets()
+                .into_iter()
+                .filter_map(|ticket| ticket.headline),
+        );
         for conflict in self.world.conflicts().await {
             present.extend([conflict.local.to_string(), conflict.remote_value.to_string()]);
         }
@@ -413,7 +499,10 @@ fn day(value: usize, first: usize) -> Value {
 }
 
 fn play(policy: ConflictPolicy, steps: Vec<Step>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let mut play = Play::new(policy).await;
         for step in steps {

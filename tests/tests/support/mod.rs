@@ -253,7 +253,11 @@ impl World {
         let mut task = self.store.tasks(vec![id]).await.unwrap().remove(0);
         let expected = task.version;
         task.deleted_at = Some(magnus_core::clock::Clock::now(&magnus_core::clock::SystemClock));
-        self.write(TaskWrite::Update { task: Box::new(task), expected }).await;
+        self.write(TaskWrite::Update {
+            task: Box::new(task),
+            expected,
+        })
+        .await;
     }
 
     async fn write(&self, write: TaskWrite) {

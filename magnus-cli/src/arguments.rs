@@ -1,0 +1,70 @@
+//! The command line.
+
+use clap::{Parser, Subcommand};
+use magnus_core::model::Direction;
+
+use crate::command::{conflicts, connect, disconnect, map, plan, projects, resolve, set, sync, task, tasks};
+use crate::exit;
+
+/// Keeps project-management tools (OpenProject, Leantime) in two-way step, with a hub of your own in the middle
+#[derive(Debug, Parser)]
+#[command(name = "magnus", version, after_help = exit::HELP, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    /// The hub's database: a path or sqlite://path; made at first use [default: magnus.db in the data directory]
+    #[arg(long, global = true, env = "MAGNUS_DATABASE", value_name = "PATH")]
+    pub(crate) database: Option<String>,
+    /// Answer as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show it all at once: two simulated tools are filled, synced, edited and synced again
+    Demo,
+    /// Connect an instance of a tool; it is tested first and kept only if the test passes
+    Connect(connect::Arguments),
+    /// List the connections
+    Connections,
+    /// Change a connection's settings, or its key
+    Set(set::Arguments),
+    /// Remove a connection with its links and its key; hub tasks and the tool stay as they are
+    Disconnect(disconnect::Arguments),
+    /// List a tool's projects and where they are mapped, or the hub's own projects
+    Projects(projects::Arguments),
+    /// Say which project of a tool belongs to which project of the hub
+    Map(map::Arguments),
+    /// Show what a sync would do; writes nothing anywhere
+    Plan(plan::Arguments),
+    /// Sync one connection, or all of them at the same time, until nothing moves any more
+    Sync(sync::Arguments),
+    /// Show what goes on, what is queued, and the newest runs
+    Status,
+    /// List the hub's tasks
+    Tasks(tasks::Arguments),
+    /// Add, change, delete or show a task of the hub
+    #[command(subcommand)]
+    Task(task::Command),
+    /// List the conflicts that wait for a person
+    Conflicts(conflicts::Arguments),
+    /// Settle a conflict; the next sync carries it out
+    Resolve(resolve::Arguments),
+}
+
+/// Reads a direction; a misspelt one is refused with the known ones.
+pub(crate) fn direction(text: &str) -> Result<Direction, String> {
+    text.parse()
+        .map_err(|error: magnus_core::model::UnknownName| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,65 @@
+//! `magnus conflicts`: what waits for a person.
+
+use std::collections::HashMap;
+
+use clap::Args;
+use magnus_core::model::{Conflict, TaskId};
+use magnus_core::store::{ConflictQuery, TaskStore};
+use serde_json::json;
+
+use super::plan::shown;
+use crate::answer::Answer;
+use crate::failure::Failure;
+use crate::house::House;
+use crate::names;
+use crate::run_table::table;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Settled ones, too: a value that lost is on record there
+    #[arg(long)]
+    all: bool,
+}
+
+pub(crate) async fn run(house: &House, arguments: Arguments) -> Result<Answer, Failure> {
+    let query = if arguments.all {
+        ConflictQuery::default()
+    } else {
+        ConflictQuery::open(None)
+    };
+    let conflicts = house.store.conflicts(query).await?;
+    if conflicts.is_empty() {
+        return Answer::new("no conflicts", &conflicts);
+    }
+    let connections = house.store.connections().await?;
+    let titles = titles(house.store.as_ref(), &conflicts).await?;
+    let mut table = table(["conflict", "connection", "task", "field", "hub", "tool", "state", "why"]);
+    let mut rows = Vec::new();
+    for conflict in conflicts {
+        let connection = connections.iter().find(|settings| settings.id == conflict.connection_id);
+        let connection = connection.map_or_else(|| conflict.connection_id.to_string(), |found| found.name.clone());
+        let title = titles.get(&conflict.task_id).cloned().unwrap_or_default();
+        table.add_row([
+            names::short(conflict.id),
+            connection.clone(),
+            shown(&title),
+            conflict.field.to_string(),
+            shown(&conflict.local.to_string()),
+            shown(&conflict.remote_value.to_string()),
+            conflict.state.to_string(),
+            conflict.reason.clone(),
+        ]);
+        rows.push(json!({ "connection": connection, "title": title, "conflict": conflict }));
+    }
+    let text = format!("{table}\nsettle one with `magnus resolve <conflict> --hub`, `--external` or `--value ...`");
+    Answer::new(text, &rows)
+}
+
+/// The titles of the tasks in conflict.
+async fn titles(store: &dyn TaskStore, conflicts: &[Conflict]) -> Result<HashMap<TaskId, String>, Failure> {
+    let mut ids: Vec<TaskId> = conflicts.iter().map(|conflict| conflict.task_id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let tasks = store.tasks(ids).await?;
+    Ok(tasks.into_iter().map(|task| (task.id, task.title)).collect())
+}

@@ -1,0 +1,45 @@
+//! One file per command; each reads its arguments, acts, and answers.
+
+pub(crate) mod conflicts;
+pub(crate) mod connect;
+mod connections;
+pub(crate) mod disconnect;
+pub(crate) mod map;
+pub(crate) mod plan;
+pub(crate) mod projects;
+pub(crate) mod resolve;
+pub(crate) mod set;
+mod status;
+pub(crate) mod sync;
+pub(crate) mod task;
+pub(crate) mod tasks;
+
+use crate::answer::Answer;
+use crate::arguments::{Arguments, Command};
+use crate::demo;
+use crate::failure::Failure;
+use crate::house::House;
+
+/// Carries out what the command line asks for.
+pub(crate) async fn run(arguments: Arguments) -> Result<Answer, Failure> {
+    if matches!(arguments.command, Command::Demo) {
+        return demo::run(arguments.json).await;
+    }
+    let house = House::open(arguments.database.as_deref()).await?;
+    match arguments.command {
+        Command::Demo => demo::run(arguments.json).await,
+        Command::Connect(options) => connect::run(&house, options).await,
+        Command::Connections => connections::run(&house).await,
+        Command::Set(options) => set::run(&house, options).await,
+        Command::Disconnect(options) => disconnect::run(&house, options).await,
+        Command::Projects(options) => projects::run(&house, options).await,
+        Command::Map(options) => map::run(&house, options).await,
+        Command::Plan(options) => plan::run(&house, options).await,
+        Command::Sync(options) => sync::run(&house, options, arguments.json).await,
+        Command::Status => status::run(&house).await,
+        Command::Tasks(options) => tasks::run(&house, options).await,
+        Command::Task(command) => task::run(&house, command).await,
+        Command::Conflicts(options) => conflicts::run(&house, options).await,
+        Command::Resolve(options) => resolve::run(&house, options).await,
+    }
+}

@@ -1,0 +1,63 @@
+//! `magnus resolve`: a person settles a conflict.
+
+use clap::Args;
+use magnus_core::model::{Field, Resolution, Value};
+
+use super::plan::shown;
+use crate::answer::Answer;
+use crate::failure::Failure;
+use crate::house::House;
+use crate::{names, values};
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The conflict, by its id as `magnus conflicts` shows it
+    conflict: String,
+    #[command(flatten)]
+    choice: Choice,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Choice {
+    /// The hub's value is right
+    #[arg(long)]
+    hub: bool,
+    /// The tool's value is right
+    #[arg(long)]
+    external: bool,
+    /// This value is right; an empty one clears the field
+    #[arg(long, allow_hyphen_values = true)]
+    value: Option<String>,
+}
+
+pub(crate) async fn run(house: &House, arguments: Arguments) -> Result<Answer, Failure> {
+    let conflict = names::conflict(house.store.as_ref(), &arguments.conflict).await?;
+    let choice = arguments.choice;
+    let resolution = match &choice.value {
+        Some(text) => Resolution::Merged(value(house, conflict.field, text).await?),
+        None if choice.external => Resolution::External,
+        None => Resolution::Hub,
+    };
+    let by = std::env::var("USER").unwrap_or_else(|_| "command line".to_owned());
+    let resolved = house.hub.resolve(conflict.id, resolution, &by).await?;
+    let value = match resolved.state {
+        magnus_core::model::ConflictState::ResolvedExternal => resolved.remote_value.to_string(),
+        magnus_core::model::ConflictState::ResolvedHub => resolved.local.to_string(),
+        _ => choice.value.unwrap_or_default(),
+    };
+    let text = format!(
+        "settled: {} becomes {:?}; the next sync carries it out",
+        resolved.field,
+        shown(&value)
+    );
+    Answer::new(text, &resolved)
+}
+
+async fn value(house: &House, field: Field, text: &str) -> Result<Value, Failure> {
+    if field == Field::Parent && !text.trim().is_empty() {
+        let parent = names::task(house.store.as_ref(), text).await?;
+        return Ok(Value::Task(parent.id));
+    }
+    values::parse(field, text)
+}

@@ -1,0 +1,116 @@
+//! `magnus demo`: the whole thing, shown on two simulated tools.
+//!
+//! Everything but the tools themselves is what runs against real servers: the same adapters over HTTP, the same engine,
+//! the same database.
+
+mod edits;
+mod fill;
+mod world;
+
+use magnus_core::model::{Run, RunState};
+use magnus_core::orchestrator::SyncAll;
+use serde_json::json;
+
+use crate::answer::Answer;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::{plain, run_table};
+use world::World;
+
+const NEXT: &str = "\
+next, with servers of your own:
+  OPENPROJECT_KEY=... magnus connect openproject --url https://projects.example.org --key-env OPENPROJECT_KEY --name Projects
+  LEANTIME_KEY=...    magnus connect leantime --url https://leantime.example.org --key-env LEANTIME_KEY --name Board
+  magnus map --all
+  magnus plan
+  magnus sync --all";
+
+/// Tells the story as it goes, unless the answer is for a program.
+struct Story {
+    silent: bool,
+}
+
+impl Story {
+    fn tell(&self, text: &str) {
+        if !self.silent {
+            // A reader who left does not stop the demo: its exit code still tells how it went.
+            let _read = plain::to_stdout(text);
+        }
+    }
+}
+
+pub(crate) async fn run(json: bool) -> Result<Answer, Failure> {
+    let story = Story { silent: json };
+    let world = World::start(json).await?;
+    story.tell(&format!(
+        "OpenProject (simulated) at {} and Leantime (simulated) at {}\n\
+         3 projects with 200 tasks each; two projects have the same name in both, with 150 tasks the same\n",
+        world.openproject_url(),
+        world.leantime_url()
+    ));
+    for line in world.map_all().await? {
+        story.tell(&line);
+    }
+
+    story.tell("\nfirst sync, both tools at the same time");
+    let first = world.sync().await?;
+    story.tell(&summary(&world, &first));
+    story.tell(&world.sizes().await?);
+
+    let edits = world.edit().await?;
+    story.tell("\nedits on all three sides");
+    for edit in edits.lines() {
+        story.tell(&format!("  {edit}"));
+    }
+    story.tell("\nsecond sync");
+    let second = world.sync().await?;
+    story.tell(&summary(&world, &second));
+    let (moved, all_moved) = world.outcome(&edits).await?;
+    story.tell(&moved);
+    let (conflict, one_conflict) = world.conflict_story(&edits).await?;
+    story.tell(&conflict);
+
+    let before = world.start_counting();
+    let third = world.sync().await?;
+    let writes = world.writes_since(before);
+    story.tell(&format!(
+        "\nthird run: {} writes to OpenProject, {} to Leantime, {} to the hub",
+        writes.openproject, writes.leantime, writes.hub
+    ));
+    story.tell(&format!("\n{NEXT}"));
+
+    world.stop().await;
+
+    let completed = [&first, &second, &third].into_iter().all(|all| is_complete(all));
+    let kept = completed && all_moved && one_conflict && writes.is_quiet();
+    if !kept {
+        story.tell("\nthis is not what was promised: please report it");
+    }
+    let data = json!({
+        "first": runs(&first),
+        "second": runs(&second),
+        "third": runs(&third),
+        "third_run_writes": { "openproject": writes.openproject, "leantime": writes.leantime, "hub": writes.hub },
+        "edits_arrived": all_moved,
+        "one_conflict_held": one_conflict,
+    });
+    let answer = if json { Answer::new("", &data)? } else { Answer::new("", &())? };
+    Ok(if kept { answer } else { answer.exit(Exit::RunNotCompleted) })
+}
+
+fn is_complete(all: &SyncAll) -> bool {
+    all.quiet && all.refused.is_empty() && all.runs.iter().all(|run| run.state == RunState::Completed)
+}
+
+fn runs(all: &SyncAll) -> &[Run] {
+    &all.runs
+}
+
+fn summary(world: &World, all: &SyncAll) -> String {
+    let mut lines = vec![run_table::runs(world.connections(), &all.runs)];
+    lines.extend(run_table::remarks(world.connections(), &all.runs));
+    for (_, error) in &all.refused {
+        lines.push(format!("refused: {error}"));
+    }
+    lines.join("\n")
+}

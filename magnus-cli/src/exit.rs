@@ -1,0 +1,49 @@
+//! With which code the program ends.
+
+use std::process::ExitCode;
+
+/// With which code the program ends. The codes are part of the program's interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// What was asked for is done.
+    Done,
+    /// A run ended failed, partial, halted, cancelled or interrupted; or the demo could not keep its promise.
+    RunNotCompleted,
+    /// The request makes no sense: an unknown name, a malformed value, something that is refused.
+    Usage,
+    /// The tool or the hub's database cannot be reached, or does not let us in.
+    Unreachable,
+}
+
+impl Exit {
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::RunNotCompleted => 1,
+            Self::Usage => 2,
+            Self::Unreachable => 3,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// The same in words, for `--help`.
+pub(crate) const HELP: &str = "\
+Exit codes:
+  0  done
+  1  a run did not complete (failed, partial, halted, cancelled, interrupted)
+  2  the request makes no sense: unknown name, malformed value, refused
+  3  the tool or the hub's database cannot be reached, or refuses the key
+
+Environment:
+  MAGNUS_DATABASE    the hub's database, as --database
+  MAGNUS_MASTER_KEY  32 bytes in base64 that seal the API keys in the hub;
+                     without it a key file beside the database is used
+  MAGNUS_LOG         what to log to stderr, such as `info` or `magnus_core=debug`
+
+With --json the answer is one JSON document on stdout; an error is one on stderr.";
