@@ -33,7 +33,11 @@ impl House {
             None => default_database()?,
         };
         let sqlite = SqliteStore::open(&location).await.map_err(|error| {
-            let place = if database.is_some() { "--database or MAGNUS_DATABASE" } else { "the default" };
+            let place = if database.is_some() {
+                "--database or MAGNUS_DATABASE"
+            } else {
+                "the default"
+            };
             Failure::from(error).about_database(&location, place)
         })?;
         let store: Arc<dyn TaskStore> = Arc::new(sqlite.clone());

@@ -94,8 +94,16 @@ pub(crate) async fn run(json: bool) -> Result<Answer, Failure> {
         "edits_arrived": all_moved,
         "one_conflict_held": one_conflict,
     });
-    let answer = if json { Answer::new("", &data)? } else { Answer::new("", &())? };
-    Ok(if kept { answer } else { answer.exit(Exit::RunNotCompleted) })
+    let answer = if json {
+        Answer::new("", &data)?
+    } else {
+        Answer::new("", &())?
+    };
+    Ok(if kept {
+        answer
+    } else {
+        answer.exit(Exit::RunNotCompleted)
+    })
 }
 
 fn is_complete(all: &SyncAll) -> bool {

@@ -127,7 +127,10 @@ impl World {
                     MapAnswer::Joined => "joins the hub project",
                     _ => "makes the hub project",
                 };
-                lines.push(format!("{}: {} {how} {}", settings.name, external.name, mapped.project.name));
+                lines.push(format!(
+                    "{}: {} {how} {}",
+                    settings.name, external.name, mapped.project.name
+                ));
             }
         }
         Ok(lines)
