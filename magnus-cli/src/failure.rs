@@ -67,7 +67,8 @@ impl Failure {
 
     /// Names the connection it is about.
     pub(crate) fn about(mut self, connection: &str) -> Self {
-        if !self.message.contains(connection) {
+        let named = [format!("{connection:?}"), format!("connection {connection}")];
+        if !named.iter().any(|name| self.message.contains(name)) {
             self.message = format!("connection {connection:?}: {}", self.message);
         }
         self

@@ -13,7 +13,7 @@ use magnus_core::store::TaskStore;
 use magnus_leantime::LeantimeConnector;
 use magnus_openproject::OpenProjectConnector;
 use magnus_sqlite::{MasterKey, SealedSecretStore, SqliteStore};
-use magnus_transport::{HttpOptions, HttpTransport};
+use magnus_transport::{HttpOptions, HttpTransport, Transport};
 
 use crate::failure::Failure;
 
@@ -71,9 +71,9 @@ pub(crate) fn engine(store: Arc<dyn TaskStore>, secrets: Arc<dyn SecretStore>) -
 }
 
 fn bare_engine(store: Arc<dyn TaskStore>, secrets: Arc<dyn SecretStore>) -> Result<Engine, Failure> {
-    let transport = Arc::new(HttpTransport::new(HttpOptions::default())?);
+    let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new(HttpOptions::default())?);
     Ok(Engine::new(store, secrets)
-        .with_connector(Arc::new(OpenProjectConnector::new(transport.clone())))
+        .with_connector(Arc::new(OpenProjectConnector::new(Arc::clone(&transport))))
         .with_connector(Arc::new(LeantimeConnector::new(transport))))
 }
 

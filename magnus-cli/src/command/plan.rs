@@ -11,9 +11,7 @@ use crate::arguments;
 use crate::failure::Failure;
 use crate::house::House;
 use crate::names;
-
-/// How much of a value a line shows; the whole of it is in the JSON.
-const SHOWN: usize = 60;
+use crate::run_table::shown;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -126,13 +124,4 @@ fn render_change(change: &FieldChange) -> String {
         shown(&change.before),
         shown(&change.after)
     )
-}
-
-/// One line, not too long.
-pub(crate) fn shown(value: &str) -> String {
-    let line: String = value.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.chars().count() <= SHOWN {
-        return line;
-    }
-    line.chars().take(SHOWN - 1).chain(['…']).collect()
 }

@@ -6,11 +6,11 @@ use magnus_core::model::{Conflict, Field, HistoryEntry, Link, Task, TaskPatch, V
 use magnus_core::store::ConflictQuery;
 use serde_json::json;
 
-use super::plan::shown;
 use super::projects::name_of;
 use crate::answer::Answer;
 use crate::failure::Failure;
 use crate::house::House;
+use crate::run_table::{quoted, shown};
 use crate::{names, values};
 
 #[derive(Debug, Subcommand)]
@@ -169,7 +169,7 @@ pub(crate) async fn run(house: &House, command: Command) -> Result<Answer, Failu
 }
 
 fn said(what: &str, task: &Task) -> Result<Answer, Failure> {
-    Answer::new(format!("{what} {:?} ({})", task.title, task.id), task)
+    Answer::new(format!("{what} {} ({})", quoted(&task.title), task.id), task)
 }
 
 async fn show(house: &House, wanted: &str) -> Result<Answer, Failure> {
@@ -212,12 +212,12 @@ async fn show(house: &House, wanted: &str) -> Result<Answer, Failure> {
 
 fn conflict_line(conflict: &Conflict) -> String {
     format!(
-        "  conflict {}: {} ({}): hub {:?}, tool {:?}",
+        "  conflict {}: {} ({}): hub {}, tool {}",
         names::short(conflict.id),
         conflict.field,
         conflict.state,
-        shown(&conflict.local.to_string()),
-        shown(&conflict.remote_value.to_string()),
+        quoted(&conflict.local.to_string()),
+        quoted(&conflict.remote_value.to_string()),
     )
 }
 

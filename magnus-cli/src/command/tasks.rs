@@ -7,13 +7,12 @@ use magnus_core::model::{Priority, Status, ToolName};
 use magnus_core::store::TaskQuery;
 use serde_json::json;
 
-use super::plan::shown;
 use super::projects::name_of;
 use crate::answer::Answer;
 use crate::failure::Failure;
 use crate::house::House;
 use crate::names;
-use crate::run_table::table;
+use crate::run_table::{shown, table, text};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -78,10 +77,10 @@ pub(crate) async fn run(house: &House, arguments: Arguments) -> Result<Answer, F
             source,
         ]);
     }
-    let text = if page.tasks.is_empty() {
+    let words = if page.tasks.is_empty() {
         "no tasks".to_owned()
     } else {
-        format!("{table}\n{} of {} tasks", page.tasks.len(), page.total)
+        format!("{}\n{} of {} tasks", text(&table), page.tasks.len(), page.total)
     };
     let data = json!({
         "tasks": page.tasks,
@@ -89,5 +88,5 @@ pub(crate) async fn run(house: &House, arguments: Arguments) -> Result<Answer, F
         "by_source": by_source,
         "next_cursor": page.next,
     });
-    Answer::new(text, &data)
+    Answer::new(words, &data)
 }

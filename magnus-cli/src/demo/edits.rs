@@ -7,9 +7,8 @@ use magnus_testkit::sim::seed::SeedStatus;
 
 use super::fill::{COMMON, Twin};
 use super::world::World;
-use crate::command::plan::shown;
 use crate::failure::Failure;
-use crate::run_table::table;
+use crate::run_table::{quoted, table, text as table_text};
 
 const NEW_TASK: &str = "Book the launch party";
 const DUE: &str = "2026-12-24";
@@ -27,13 +26,13 @@ pub(super) struct Edits {
 impl Edits {
     pub(super) fn lines(&self) -> Vec<String> {
         vec![
-            format!("OpenProject: {:?} is closed", shown(&self.closed.title)),
-            format!("Leantime: {:?} becomes critical", shown(&self.urgent.title)),
-            format!("hub: {:?} is due on {DUE}", shown(&self.dated.title)),
+            format!("OpenProject: {} is closed", quoted(&self.closed.title)),
+            format!("Leantime: {} becomes critical", quoted(&self.urgent.title)),
+            format!("hub: {} is due on {DUE}", quoted(&self.dated.title)),
             format!("hub: new task {NEW_TASK:?}"),
             format!(
-                "hub and Leantime: {:?} is renamed in both, to different titles",
-                shown(&self.disputed.title)
+                "hub and Leantime: {} is renamed in both, to different titles",
+                quoted(&self.disputed.title)
             ),
         ]
     }
@@ -136,7 +135,7 @@ impl World {
             let [openproject, hub, leantime] = sides;
             table.add_row([what.to_owned(), openproject, hub, leantime]);
         }
-        Ok((table.to_string(), arrived))
+        Ok((table_text(&table), arrived))
     }
 
     /// How the conflict went: held, with both values, until a person says.
@@ -145,11 +144,11 @@ impl World {
         let mut lines = Vec::new();
         for conflict in &open {
             lines.push(format!(
-                "conflict held: {} is {:?} in the hub and {:?} in Leantime; neither is overwritten\n  \
+                "conflict held: {} is {} in the hub and {} in Leantime; neither is overwritten\n  \
                  a person decides: magnus resolve {} --hub | --external | --value ...",
                 conflict.field,
-                shown(&conflict.local.to_string()),
-                shown(&conflict.remote_value.to_string()),
+                quoted(&conflict.local.to_string()),
+                quoted(&conflict.remote_value.to_string()),
                 crate::names::short(conflict.id),
             ));
         }
