@@ -1,1 +1,2 @@
-//! Magnus.
+//! Small programs that embed Magnus. Each is a file in this directory: `cargo run -p magnus-examples --example
+//! embed_two_tools`.

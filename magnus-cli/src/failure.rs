@@ -67,7 +67,8 @@ impl Failure {
 
     /// Names the connection it is about.
     pub(crate) fn about(mut self, connection: &str) -> Self {
-        if !self.message.contains(connection) {
+        let named = [format!("{connection:?}"), format!("connection {connection}")];
+        if !named.iter().any(|name| self.message.contains(name)) {
             self.message = format!("connection {connection:?}: {}", self.message);
         }
         self
@@ -103,12 +104,16 @@ impl Failure {
 const fn remedy(kind: ConnectionErrorKind) -> Option<&'static str> {
     match kind {
         ConnectionErrorKind::InvalidSettings => Some("correct the setting and try again"),
-        ConnectionErrorKind::Unauthorized => Some("make a new API key in the tool and give it with --key-env or --key-stdin"),
+        ConnectionErrorKind::Unauthorized => {
+            Some("make a new API key in the tool and give it with --key-env or --key-stdin")
+        }
         ConnectionErrorKind::Forbidden => Some("give the key's user the right in the tool"),
         ConnectionErrorKind::Unavailable | ConnectionErrorKind::Timeout => {
             Some("see that the server runs and that the URL is right, then try again")
         }
-        ConnectionErrorKind::Protocol => Some("see that the URL is the tool's own address, not that of a login page or proxy"),
+        ConnectionErrorKind::Protocol => {
+            Some("see that the URL is the tool's own address, not that of a login page or proxy")
+        }
         ConnectionErrorKind::RateLimited => Some("wait a moment and try again"),
         _ => None,
     }

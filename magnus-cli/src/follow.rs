@@ -24,7 +24,10 @@ pub(crate) struct Follower {
 impl Follower {
     /// Follows from now on; silently if the answer is for a program.
     pub(crate) fn start(orchestrator: &Orchestrator, connections: &[ConnectionSettings], silent: bool) -> Self {
-        let names = connections.iter().map(|settings| (settings.id, settings.name.clone())).collect();
+        let names = connections
+            .iter()
+            .map(|settings| (settings.id, settings.name.clone()))
+            .collect();
         let show: Box<dyn Show> = if silent {
             Box::new(Silent)
         } else if std::io::stderr().is_terminal() {
@@ -132,7 +135,10 @@ impl Show for Lines {
                 ..
             } => {
                 let changed = counts.tasks.changed();
-                self.line(*connection_id, &format!("{state}, {changed} tasks changed of {}", counts.tasks.total()));
+                self.line(
+                    *connection_id,
+                    &format!("{state}, {changed} tasks changed of {}", counts.tasks.total()),
+                );
             }
             _ => {}
         }
@@ -162,7 +168,11 @@ impl Bars {
         bars.entry(run).or_insert_with(|| {
             let bar = all.add(ProgressBar::new(0));
             let style = ProgressStyle::with_template("{prefix:20!} [{bar:30}] {pos}/{len} {msg}");
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "));
+            bar.set_style(
+                style
+                    .unwrap_or_else(|_| ProgressStyle::default_bar())
+                    .progress_chars("=> "),
+            );
             bar.set_prefix(name(names, connection));
             bar
         })

@@ -13,7 +13,7 @@ use magnus_core::store::TaskStore;
 use magnus_leantime::LeantimeConnector;
 use magnus_openproject::OpenProjectConnector;
 use magnus_sqlite::{MasterKey, SealedSecretStore, SqliteStore};
-use magnus_transport::{HttpOptions, HttpTransport};
+use magnus_transport::{HttpOptions, HttpTransport, Transport};
 
 use crate::failure::Failure;
 
@@ -33,7 +33,11 @@ impl House {
             None => default_database()?,
         };
         let sqlite = SqliteStore::open(&location).await.map_err(|error| {
-            let place = if database.is_some() { "--database or MAGNUS_DATABASE" } else { "the default" };
+            let place = if database.is_some() {
+                "--database or MAGNUS_DATABASE"
+            } else {
+                "the default"
+            };
             Failure::from(error).about_database(&location, place)
         })?;
         let store: Arc<dyn TaskStore> = Arc::new(sqlite.clone());
@@ -67,9 +71,9 @@ pub(crate) fn engine(store: Arc<dyn TaskStore>, secrets: Arc<dyn SecretStore>) -
 }
 
 fn bare_engine(store: Arc<dyn TaskStore>, secrets: Arc<dyn SecretStore>) -> Result<Engine, Failure> {
-    let transport = Arc::new(HttpTransport::new(HttpOptions::default())?);
+    let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new(HttpOptions::default())?);
     Ok(Engine::new(store, secrets)
-        .with_connector(Arc::new(OpenProjectConnector::new(transport.clone())))
+        .with_connector(Arc::new(OpenProjectConnector::new(Arc::clone(&transport))))
         .with_connector(Arc::new(LeantimeConnector::new(transport))))
 }
 

@@ -34,7 +34,9 @@ impl KeySource {
 }
 
 fn from_environment(variable: &str) -> Result<SecretString, Failure> {
-    let is_name = variable.chars().all(|letter| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == '_');
+    let is_name = variable
+        .chars()
+        .all(|letter| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == '_');
     if !is_name {
         // It may be the key itself: it must not be repeated.
         return Err(Failure::usage(
@@ -44,13 +46,15 @@ fn from_environment(variable: &str) -> Result<SecretString, Failure> {
     }
     match std::env::var(variable) {
         Ok(key) if !key.trim().is_empty() => Ok(key.trim().into()),
-        Ok(_) => Err(Failure::usage(format!("the environment variable {variable} is empty; put the API key into it"))),
+        Ok(_) => Err(Failure::usage(format!(
+            "the environment variable {variable} is empty; put the API key into it"
+        ))),
         Err(std::env::VarError::NotPresent) => Err(Failure::usage(format!(
             "the environment variable {variable} is not set; put the API key into it and export it"
         ))),
-        Err(std::env::VarError::NotUnicode(_)) => {
-            Err(Failure::usage(format!("the environment variable {variable} holds no text")))
-        }
+        Err(std::env::VarError::NotUnicode(_)) => Err(Failure::usage(format!(
+            "the environment variable {variable} holds no text"
+        ))),
     }
 }
 

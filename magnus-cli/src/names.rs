@@ -49,9 +49,13 @@ pub(crate) async fn hub_project(store: &dyn TaskStore, wanted: &str) -> Result<P
         .filter(|project| project.archived_at.is_none() && text::canonical_title(&project.name) == key)
         .collect();
     let names: Vec<String> = all.iter().map(|project| format!("{:?}", project.name)).collect();
-    one("hub project", wanted, if by_id.is_empty() { by_name } else { by_id }, &names, |project| {
-        project.id.to_string()
-    })
+    one(
+        "hub project",
+        wanted,
+        if by_id.is_empty() { by_name } else { by_id },
+        &names,
+        |project| project.id.to_string(),
+    )
     .cloned()
 }
 
@@ -62,15 +66,17 @@ pub(crate) fn external_project<'a>(
     wanted: &str,
 ) -> Result<&'a RemoteProject, Failure> {
     let key = text::canonical_title(wanted);
-    let by_id: Vec<&RemoteProject> = projects.iter().filter(|project| project.id.as_str() == wanted).collect();
+    let by_id: Vec<&RemoteProject> = projects
+        .iter()
+        .filter(|project| project.id.as_str() == wanted)
+        .collect();
     let by_name: Vec<&RemoteProject> = projects
         .iter()
         .filter(|project| text::canonical_title(&project.name) == key)
         .collect();
     let names: Vec<String> = projects.iter().map(|project| format!("{:?}", project.name)).collect();
     let found = if by_id.is_empty() { by_name } else { by_id };
-    one("project", wanted, found, &names, |project| project.id.to_string())
-        .map_err(|failure| failure.about(connection))
+    one("project", wanted, found, &names, |project| project.id.to_string()).map_err(|failure| failure.about(connection))
 }
 
 /// The task of this id or, if only one has it, this title.
@@ -94,7 +100,10 @@ pub(crate) async fn task(store: &dyn TaskStore, wanted: &str) -> Result<Task, Fa
     }
     let found = if by_id.is_empty() { &by_title } else { &by_id };
     let listed = ["see `magnus tasks`".to_owned()];
-    one("task", wanted, found.iter().collect(), &listed, |task| task.id.to_string()).cloned()
+    one("task", wanted, found.iter().collect(), &listed, |task| {
+        task.id.to_string()
+    })
+    .cloned()
 }
 
 /// The conflict of this id.
@@ -119,8 +128,13 @@ fn one<'a, T>(
 ) -> Result<&'a T, Failure> {
     match found.as_slice() {
         [only] => Ok(only),
-        [] if known.is_empty() => Err(Failure::usage(format!("there is no {what} {wanted:?}; there is none at all"))),
-        [] => Err(Failure::usage(format!("there is no {what} {wanted:?}; known are: {}", known.join(", ")))),
+        [] if known.is_empty() => Err(Failure::usage(format!(
+            "there is no {what} {wanted:?}; there is none at all"
+        ))),
+        [] => Err(Failure::usage(format!(
+            "there is no {what} {wanted:?}; known are: {}",
+            known.join(", ")
+        ))),
         several => {
             let ids: Vec<String> = several.iter().map(|item| id(item)).collect();
             Err(Failure::usage(format!(

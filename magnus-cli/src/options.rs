@@ -32,7 +32,9 @@ pub(crate) fn assign(settings: &mut ConnectionSettings, assignment: &str) -> Res
 fn with_option(options: &ConnectionOptions, key: &str, value: &str) -> Result<ConnectionOptions, HubError> {
     let refused = |error: serde_json::Error| {
         let own = OWN.join(", ");
-        invalid(format!("{key}={value} is refused: {error}; besides the options there are: {own}"))
+        invalid(format!(
+            "{key}={value} is refused: {error}; besides the options there are: {own}"
+        ))
     };
     let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
     let mut document = serde_json::to_value(options).map_err(refused)?;
@@ -65,7 +67,12 @@ mod tests {
     use super::*;
 
     fn settings() -> ConnectionSettings {
-        ConnectionSettings::new(ToolName::new("board"), "Board", "https://example.org", chrono::Utc::now())
+        ConnectionSettings::new(
+            ToolName::new("board"),
+            "Board",
+            "https://example.org",
+            chrono::Utc::now(),
+        )
     }
 
     #[test]
@@ -84,7 +91,10 @@ mod tests {
         }
         let options = &settings.options;
         assert_eq!((settings.direction, settings.enabled), (Direction::Pull, false));
-        assert_eq!((options.deletions, options.guard.deletions.count), (DeletionPolicy::Delete, 7));
+        assert_eq!(
+            (options.deletions, options.guard.deletions.count),
+            (DeletionPolicy::Delete, 7)
+        );
         assert_eq!(options.status_map.get("Waiting"), Some(&Status::Blocked));
         assert_eq!(options.time_zone.as_deref(), Some("Europe/Berlin"));
         assert_eq!(options.tool.get("type"), Some(&Value::from("Task")));

@@ -67,8 +67,19 @@ mod tests {
 
     #[test]
     fn hours_are_read_in_every_usual_form() {
-        for (text, expected) in [("2", 120), ("1.5", 90), ("1h30", 90), ("1h30m", 90), ("2h", 120), ("45m", 45)] {
-            assert_eq!(parse(Field::EstimatedHours, text).unwrap(), Value::Minutes(expected), "{text}");
+        for (text, expected) in [
+            ("2", 120),
+            ("1.5", 90),
+            ("1h30", 90),
+            ("1h30m", 90),
+            ("2h", 120),
+            ("45m", 45),
+        ] {
+            assert_eq!(
+                parse(Field::EstimatedHours, text).unwrap(),
+                Value::Minutes(expected),
+                "{text}"
+            );
         }
         for text in ["-1", "NaN", "inf", "1e99", "two", "h", "9999999999h"] {
             assert!(parse(Field::EstimatedHours, text).is_err(), "{text}");

@@ -1,5 +1,7 @@
 //! What real Leantime servers answered, pulled through the real adapter and engine into a hub on SQLite.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -37,9 +39,9 @@ impl Hub {
         let store: Arc<dyn TaskStore> = Arc::new(SqliteStore::open(path.to_str().unwrap()).await.unwrap());
         let transport = Arc::new(RouterTransport::new(replay.router()));
         let keys = Arc::new(Keys::default());
-        let engine =
-            Engine::new(store.clone(), keys.clone()).with_connector(Arc::new(LeantimeConnector::new(transport)));
-        let orchestrator = Orchestrator::builder(store.clone(), Arc::new(engine)).build();
+        let engine = Engine::new(Arc::clone(&store), Arc::clone(&keys) as Arc<dyn SecretStore>)
+            .with_connector(Arc::new(LeantimeConnector::new(transport)));
+        let orchestrator = Orchestrator::builder(Arc::clone(&store), Arc::new(engine)).build();
         let now = chrono::Utc::now();
         let mut settings = ConnectionSettings::new(ToolName::new("leantime"), "recorded", "https://recorded.test", now);
         settings.options.time_zone = Some("America/Los_Angeles".to_owned());

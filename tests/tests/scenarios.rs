@@ -1,5 +1,7 @@
 //! Whole runs through the real adapters against simulated tools.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
 mod support;
 
 use std::collections::BTreeMap;

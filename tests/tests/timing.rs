@@ -1,5 +1,7 @@
 //! All tools at the same time, asserted on paused time: no machine is too slow for it.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
 mod support;
 
 use std::time::Duration;

@@ -7,12 +7,11 @@ use magnus_core::model::{Conflict, TaskId};
 use magnus_core::store::{ConflictQuery, TaskStore};
 use serde_json::json;
 
-use super::plan::shown;
 use crate::answer::Answer;
 use crate::failure::Failure;
 use crate::house::House;
 use crate::names;
-use crate::run_table::table;
+use crate::run_table::{shown, table, text};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -36,7 +35,9 @@ pub(crate) async fn run(house: &House, arguments: Arguments) -> Result<Answer, F
     let mut table = table(["conflict", "connection", "task", "field", "hub", "tool", "state", "why"]);
     let mut rows = Vec::new();
     for conflict in conflicts {
-        let connection = connections.iter().find(|settings| settings.id == conflict.connection_id);
+        let connection = connections
+            .iter()
+            .find(|settings| settings.id == conflict.connection_id);
         let connection = connection.map_or_else(|| conflict.connection_id.to_string(), |found| found.name.clone());
         let title = titles.get(&conflict.task_id).cloned().unwrap_or_default();
         table.add_row([
@@ -51,8 +52,8 @@ pub(crate) async fn run(house: &House, arguments: Arguments) -> Result<Answer, F
         ]);
         rows.push(json!({ "connection": connection, "title": title, "conflict": conflict }));
     }
-    let text = format!("{table}\nsettle one with `magnus resolve <conflict> --hub`, `--external` or `--value ...`");
-    Answer::new(text, &rows)
+    let how = "settle one with `magnus resolve <conflict> --hub`, `--external` or `--value ...`";
+    Answer::new(format!("{}\n{how}", text(&table)), &rows)
 }
 
 /// The titles of the tasks in conflict.

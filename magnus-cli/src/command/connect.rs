@@ -18,7 +18,7 @@ use crate::options;
 pub(crate) struct Arguments {
     /// The tool: openproject or leantime
     tool: String,
-    /// Where the instance lives, such as https://projects.example.org
+    /// Where the instance lives, such as `https://projects.example.org`
     #[arg(long)]
     url: String,
     #[command(flatten)]
@@ -51,7 +51,10 @@ pub(crate) async fn run(house: &House, arguments: Arguments) -> Result<Answer, F
         .read()?
         .ok_or_else(|| Failure::usage("the API key is missing: give --key-env VARIABLE or --key-stdin"))?;
     let tested = test(&house.probe()?, &settings, key.clone()).await?;
-    let saved = house.hub.add_connection(settings, key, house.secrets()?.as_ref()).await?;
+    let saved = house
+        .hub
+        .add_connection(settings, key, house.secrets()?.as_ref())
+        .await?;
     let text = format!(
         "connected {:?} to {} as {}{}\n{}\nnext: `magnus map --all`, then `magnus plan` and `magnus sync`",
         saved.name,
@@ -89,11 +92,7 @@ pub(crate) struct Tested {
 }
 
 /// Opens a connection and asks the tool who we are.
-pub(crate) async fn test(
-    engine: &Engine,
-    settings: &ConnectionSettings,
-    key: SecretString,
-) -> Result<Tested, Failure> {
+pub(crate) async fn test(engine: &Engine, settings: &ConnectionSettings, key: SecretString) -> Result<Tested, Failure> {
     let connection: std::sync::Arc<dyn Connection> = engine
         .connect(settings.clone(), key)
         .await
@@ -121,7 +120,10 @@ impl Tested {
     fn abilities(&self) -> String {
         let with = |support: FieldSupport| {
             let fields = self.capabilities.fields.iter().filter(|(_, has)| **has == support);
-            fields.map(|(field, _)| field.to_string()).collect::<Vec<_>>().join(", ")
+            fields
+                .map(|(field, _)| field.to_string())
+                .collect::<Vec<_>>()
+                .join(", ")
         };
         let mut lines = vec![format!("  reads and writes: {}", with(FieldSupport::ReadWrite))];
         let computed = with(FieldSupport::ReadOnly);

@@ -3,7 +3,7 @@
 use crate::answer::Answer;
 use crate::failure::Failure;
 use crate::house::House;
-use crate::run_table::table;
+use crate::run_table::{table, text};
 
 pub(super) async fn run(house: &House) -> Result<Answer, Failure> {
     let connections = house.store.connections().await?;
@@ -22,5 +22,5 @@ pub(super) async fn run(house: &House) -> Result<Answer, Failure> {
             settings.id.to_string(),
         ]);
     }
-    Answer::new(table.to_string(), &connections)
+    Answer::new(text(&table), &connections)
 }

@@ -16,7 +16,10 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(house: &House, arguments: Arguments) -> Result<Answer, Failure> {
     let settings = names::connection(house.store.as_ref(), &arguments.connection).await?;
-    let removed = house.hub.remove_connection(settings.id, house.secrets()?.as_ref()).await?;
+    let removed = house
+        .hub
+        .remove_connection(settings.id, house.secrets()?.as_ref())
+        .await?;
     if let Some(error) = removed.key_left {
         return Err(error.into());
     }

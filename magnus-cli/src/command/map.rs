@@ -44,14 +44,19 @@ async fn one(house: &House, connection: &str, project: &str, to: Option<&str>) -
     let remotes = projects::remote(house, connection).await?;
     let external = names::external_project(&remotes, &settings.name, project)?;
     let mapped = house.hub.map(settings.id, external, to).await?;
-    Answer::new(line(&settings.name, external, &mapped), &data(&settings.name, external, &mapped))
+    Answer::new(
+        line(&settings.name, external, &mapped),
+        &data(&settings.name, external, &mapped),
+    )
 }
 
 async fn all(house: &House) -> Result<Answer, Failure> {
     let connections = house.store.connections().await?;
     let enabled: Vec<_> = connections.into_iter().filter(|settings| settings.enabled).collect();
     if enabled.is_empty() {
-        return Err(Failure::usage("there is no enabled connection; add one with `magnus connect`"));
+        return Err(Failure::usage(
+            "there is no enabled connection; add one with `magnus connect`",
+        ));
     }
     let (mut lines, mut rows, mut refused) = (Vec::new(), Vec::new(), false);
     for settings in enabled {

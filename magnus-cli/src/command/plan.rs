@@ -11,9 +11,7 @@ use crate::arguments;
 use crate::failure::Failure;
 use crate::house::House;
 use crate::names;
-
-/// How much of a value a line shows; the whole of it is in the JSON.
-const SHOWN: usize = 60;
+use crate::run_table::shown;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -33,7 +31,9 @@ pub(crate) async fn run(house: &House, arguments: Arguments) -> Result<Answer, F
         }
     };
     if wanted.is_empty() {
-        return Err(Failure::usage("there is no enabled connection; add one with `magnus connect`"));
+        return Err(Failure::usage(
+            "there is no enabled connection; add one with `magnus connect`",
+        ));
     }
     let engine = house.engine()?;
     let (mut text, mut rows) = (Vec::new(), Vec::new());
@@ -54,7 +54,9 @@ pub(crate) async fn run(house: &House, arguments: Arguments) -> Result<Answer, F
 }
 
 fn render(connection: &str, plan: &Plan) -> String {
-    let mut lines = vec![format!("{connection}: this is what a sync would do; nothing was written")];
+    let mut lines = vec![format!(
+        "{connection}: this is what a sync would do; nothing was written"
+    )];
     for mapping in &plan.mappings {
         lines.extend(render_mapping(mapping));
     }
@@ -71,7 +73,11 @@ fn render(connection: &str, plan: &Plan) -> String {
 }
 
 fn render_mapping(mapping: &PlannedMapping) -> Vec<String> {
-    let new = if mapping.mapping_id.is_none() { " (new in the hub)" } else { "" };
+    let new = if mapping.mapping_id.is_none() {
+        " (new in the hub)"
+    } else {
+        ""
+    };
     let mut lines = vec![format!("  {}{new}: {} unchanged", mapping.name, mapping.unchanged)];
     lines.extend(mapping.problem.iter().map(|problem| format!("    not read: {problem}")));
     for item in &mapping.items {
@@ -92,7 +98,11 @@ fn render_item(item: &PlannedItem) -> String {
         PlannedAction::Unlink => "unlink",
         PlannedAction::Skip => "skip",
     };
-    let reason = item.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let reason = item
+        .reason
+        .as_ref()
+        .map(|reason| format!(" ({reason})"))
+        .unwrap_or_default();
     format!("    {action}: {}{reason}", shown(&item.title))
 }
 
@@ -102,7 +112,11 @@ fn render_change(change: &FieldChange) -> String {
         Some(Side::External) => "tool",
         None => "held",
     };
-    let note = change.note.as_ref().map(|note| format!(" [{note}]")).unwrap_or_default();
+    let note = change
+        .note
+        .as_ref()
+        .map(|note| format!(" [{note}]"))
+        .unwrap_or_default();
     format!(
         "      {} {}: {} -> {}{note}",
         side,
@@ -110,13 +124,4 @@ fn render_change(change: &FieldChange) -> String {
         shown(&change.before),
         shown(&change.after)
     )
-}
-
-/// One line, not too long.
-pub(crate) fn shown(value: &str) -> String {
-    let line: String = value.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.chars().count() <= SHOWN {
-        return line;
-    }
-    line.chars().take(SHOWN - 1).chain(['…']).collect()
 }

@@ -11,7 +11,7 @@ use crate::answer::Answer;
 use crate::failure::Failure;
 use crate::house::House;
 use crate::names;
-use crate::run_table::table;
+use crate::run_table::{table, text};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -67,7 +67,7 @@ async fn of_tool(house: &House, connection: &str) -> Result<Answer, Failure> {
         ]);
         rows.push(json!({ "project": remote, "mapping": mapping, "hub_project": hub_name }));
     }
-    Answer::new(table.to_string(), &rows)
+    Answer::new(text(&table), &rows)
 }
 
 async fn of_hub(house: &House) -> Result<Answer, Failure> {
@@ -79,12 +79,15 @@ async fn of_hub(house: &House) -> Result<Answer, Failure> {
     for project in &projects {
         table.add_row([
             project.name.clone(),
-            project.source_tool.as_ref().map_or_else(|| "hub".to_owned(), ToString::to_string),
+            project
+                .source_tool
+                .as_ref()
+                .map_or_else(|| "hub".to_owned(), ToString::to_string),
             if project.archived_at.is_some() { "yes" } else { "no" }.to_owned(),
             project.id.to_string(),
         ]);
     }
-    Answer::new(table.to_string(), &projects)
+    Answer::new(text(&table), &projects)
 }
 
 pub(crate) fn name_of(projects: &[Project], id: ProjectId) -> String {

@@ -3,10 +3,10 @@
 use clap::Args;
 use magnus_core::model::{Field, Resolution, Value};
 
-use super::plan::shown;
 use crate::answer::Answer;
 use crate::failure::Failure;
 use crate::house::House;
+use crate::run_table::quoted;
 use crate::{names, values};
 
 #[derive(Debug, Args)]
@@ -47,9 +47,9 @@ pub(crate) async fn run(house: &House, arguments: Arguments) -> Result<Answer, F
         _ => choice.value.unwrap_or_default(),
     };
     let text = format!(
-        "settled: {} becomes {:?}; the next sync carries it out",
+        "settled: {} becomes {}; the next sync carries it out",
         resolved.field,
-        shown(&value)
+        quoted(&value)
     );
     Answer::new(text, &resolved)
 }

@@ -30,7 +30,9 @@ pub(crate) async fn run(house: &House, arguments: Arguments) -> Result<Answer, F
     let before = names::connection(house.store.as_ref(), &arguments.connection).await?;
     let new_key = arguments.key.read()?;
     if arguments.assignments.is_empty() && new_key.is_none() {
-        return Err(Failure::usage("nothing to change: give KEY=VALUE, --key-env VARIABLE or --key-stdin"));
+        return Err(Failure::usage(
+            "nothing to change: give KEY=VALUE, --key-env VARIABLE or --key-stdin",
+        ));
     }
     let mut wanted = before.clone();
     for assignment in &arguments.assignments {

@@ -24,7 +24,12 @@ pub(super) async fn run(house: &House) -> Result<Answer, Failure> {
     let conflicts = store.conflicts(ConflictQuery::open(None)).await?.len();
     let mut due = Vec::new();
     for id in store.due_connections().await? {
-        due.extend(connections.iter().find(|settings| settings.id == id).map(|settings| settings.name.clone()));
+        due.extend(
+            connections
+                .iter()
+                .find(|settings| settings.id == id)
+                .map(|settings| settings.name.clone()),
+        );
     }
 
     let mut lines = vec![format!("{} in progress, {} queued", in_progress.len(), queued.len())];
@@ -32,7 +37,9 @@ pub(super) async fn run(house: &House) -> Result<Answer, Failure> {
         lines.push(format!("changed in the hub since their last sync: {}", due.join(", ")));
     }
     if conflicts > 0 {
-        lines.push(format!("{conflicts} conflicts wait for a person: see `magnus conflicts`"));
+        lines.push(format!(
+            "{conflicts} conflicts wait for a person: see `magnus conflicts`"
+        ));
     }
     if !recent.is_empty() {
         lines.push(run_table::runs(&connections, &recent));
@@ -51,5 +58,8 @@ pub(super) async fn run(house: &House) -> Result<Answer, Failure> {
 
 fn newest_of_each(runs: &[Run]) -> Vec<Run> {
     let mut seen = std::collections::HashSet::new();
-    runs.iter().filter(|run| seen.insert(run.connection_id)).cloned().collect()
+    runs.iter()
+        .filter(|run| seen.insert(run.connection_id))
+        .cloned()
+        .collect()
 }

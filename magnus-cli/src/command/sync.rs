@@ -53,7 +53,9 @@ pub(crate) async fn run(house: &House, arguments: Arguments, json: bool) -> Resu
         None => None,
     };
     if target.is_none() && !connections.iter().any(|settings| settings.enabled) {
-        return Err(Failure::usage("there is no enabled connection; add one with `magnus connect`"));
+        return Err(Failure::usage(
+            "there is no enabled connection; add one with `magnus connect`",
+        ));
     }
     let engine: Arc<dyn SyncEngine> = Arc::new(house.engine()?);
     let orchestrator = Orchestrator::builder(Arc::clone(&house.store), engine).build();
@@ -118,7 +120,12 @@ async fn all(
     direction: Option<Direction>,
 ) -> Result<Done, Failure> {
     let all = orchestrator.sync_all(direction).await?;
-    let name = |id: ConnectionId| connections.iter().find(|settings| settings.id == id).map(|found| found.name.clone());
+    let name = |id: ConnectionId| {
+        connections
+            .iter()
+            .find(|settings| settings.id == id)
+            .map(|found| found.name.clone())
+    };
     let refused = all
         .refused
         .iter()
@@ -145,5 +152,9 @@ fn answer(connections: &[ConnectionSettings], done: Done) -> Result<Answer, Fail
     }
     let data = json!({ "runs": done.runs, "refused": done.refused, "quiet": done.quiet });
     let answer = Answer::new(lines.join("\n"), &data)?;
-    Ok(if completed { answer } else { answer.exit(Exit::RunNotCompleted) })
+    Ok(if completed {
+        answer
+    } else {
+        answer.exit(Exit::RunNotCompleted)
+    })
 }

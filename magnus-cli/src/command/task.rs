@@ -6,11 +6,11 @@ use magnus_core::model::{Conflict, Field, HistoryEntry, Link, Task, TaskPatch, V
 use magnus_core::store::ConflictQuery;
 use serde_json::json;
 
-use super::plan::shown;
 use super::projects::name_of;
 use crate::answer::Answer;
 use crate::failure::Failure;
 use crate::house::House;
+use crate::run_table::{quoted, shown};
 use crate::{names, values};
 
 #[derive(Debug, Subcommand)]
@@ -133,7 +133,10 @@ pub(crate) async fn run(house: &House, command: Command) -> Result<Answer, Failu
         Command::Add { project, title, fields } => {
             let project = names::hub_project(house.store.as_ref(), &project).await?;
             let patch = fields.patch(house).await?;
-            let task = house.hub.add_task(NewTask::new(project.id, title).fields(patch)).await?;
+            let task = house
+                .hub
+                .add_task(NewTask::new(project.id, title).fields(patch))
+                .await?;
             said("added", &task)
         }
         Command::Edit {
@@ -151,7 +154,9 @@ pub(crate) async fn run(house: &House, command: Command) -> Result<Answer, Failu
                 set(&mut patch, field, Value::Empty)?;
             }
             if patch.is_empty() {
-                return Err(Failure::usage("nothing to change: name at least one field, such as --status done"));
+                return Err(Failure::usage(
+                    "nothing to change: name at least one field, such as --status done",
+                ));
             }
             said("changed", &house.hub.edit_task(found.id, patch).await?)
         }
@@ -164,7 +169,7 @@ pub(crate) async fn run(house: &House, command: Command) -> Result<Answer, Failu
 }
 
 fn said(what: &str, task: &Task) -> Result<Answer, Failure> {
-    Answer::new(format!("{what} {:?} ({})", task.title, task.id), task)
+    Answer::new(format!("{what} {} ({})", quoted(&task.title), task.id), task)
 }
 
 async fn show(house: &House, wanted: &str) -> Result<Answer, Failure> {
@@ -179,7 +184,10 @@ async fn show(house: &House, wanted: &str) -> Result<Answer, Failure> {
         found.map_or_else(|| link.connection_id.to_string(), |settings| settings.name.clone())
     };
     let mut lines = vec![task.title.clone(), format!("  id: {}", task.id)];
-    lines.push(format!("  project: {}", name_of(&store.projects().await?, task.project_id)));
+    lines.push(format!(
+        "  project: {}",
+        name_of(&store.projects().await?, task.project_id)
+    ));
     if let Some(deleted) = task.deleted_at {
         lines.push(format!("  deleted: {deleted}"));
     }
@@ -190,7 +198,10 @@ async fn show(house: &House, wanted: &str) -> Result<Answer, Failure> {
         }
     }
     for link in &links {
-        let place = link.external_url.clone().unwrap_or_else(|| link.external_id.to_string());
+        let place = link
+            .external_url
+            .clone()
+            .unwrap_or_else(|| link.external_id.to_string());
         lines.push(format!("  linked: {} {place} ({})", name(link), link.state));
     }
     lines.extend(conflicts.iter().map(conflict_line));
@@ -201,12 +212,12 @@ async fn show(house: &House, wanted: &str) -> Result<Answer, Failure> {
 
 fn conflict_line(conflict: &Conflict) -> String {
     format!(
-        "  conflict {}: {} ({}): hub {:?}, tool {:?}",
+        "  conflict {}: {} ({}): hub {}, tool {}",
         names::short(conflict.id),
         conflict.field,
         conflict.state,
-        shown(&conflict.local.to_string()),
-        shown(&conflict.remote_value.to_string()),
+        quoted(&conflict.local.to_string()),
+        quoted(&conflict.remote_value.to_string()),
     )
 }
 

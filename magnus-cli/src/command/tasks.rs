@@ -7,13 +7,12 @@ use magnus_core::model::{Priority, Status, ToolName};
 use magnus_core::store::TaskQuery;
 use serde_json::json;
 
-use super::plan::shown;
 use super::projects::name_of;
 use crate::answer::Answer;
 use crate::failure::Failure;
 use crate::house::House;
 use crate::names;
-use crate::run_table::table;
+use crate::run_table::{shown, table, text};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -58,9 +57,14 @@ pub(crate) async fn run(house: &House, arguments: Arguments) -> Result<Answer, F
     let page = house.store.query_tasks(query).await?;
     let projects = house.store.projects().await?;
     let mut by_source: BTreeMap<String, u64> = BTreeMap::new();
-    let mut table = table(["id", "project", "title", "status", "priority", "due", "assignee", "source"]);
+    let mut table = table([
+        "id", "project", "title", "status", "priority", "due", "assignee", "source",
+    ]);
     for task in &page.tasks {
-        let source = task.source_tool.as_ref().map_or_else(|| "hub".to_owned(), ToString::to_string);
+        let source = task
+            .source_tool
+            .as_ref()
+            .map_or_else(|| "hub".to_owned(), ToString::to_string);
         *by_source.entry(source.clone()).or_default() += 1;
         table.add_row([
             names::short(task.id),
@@ -73,10 +77,10 @@ pub(crate) async fn run(house: &House, arguments: Arguments) -> Result<Answer, F
             source,
         ]);
     }
-    let text = if page.tasks.is_empty() {
+    let words = if page.tasks.is_empty() {
         "no tasks".to_owned()
     } else {
-        format!("{table}\n{} of {} tasks", page.tasks.len(), page.total)
+        format!("{}\n{} of {} tasks", text(&table), page.tasks.len(), page.total)
     };
     let data = json!({
         "tasks": page.tasks,
@@ -84,5 +88,5 @@ pub(crate) async fn run(house: &House, arguments: Arguments) -> Result<Answer, F
         "by_source": by_source,
         "next_cursor": page.next,
     });
-    Answer::new(text, &data)
+    Answer::new(words, &data)
 }

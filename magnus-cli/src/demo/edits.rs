@@ -7,9 +7,8 @@ use magnus_testkit::sim::seed::SeedStatus;
 
 use super::fill::{COMMON, Twin};
 use super::world::World;
-use crate::command::plan::shown;
 use crate::failure::Failure;
-use crate::run_table::table;
+use crate::run_table::{quoted, table, text as table_text};
 
 const NEW_TASK: &str = "Book the launch party";
 const DUE: &str = "2026-12-24";
@@ -27,13 +26,13 @@ pub(super) struct Edits {
 impl Edits {
     pub(super) fn lines(&self) -> Vec<String> {
         vec![
-            format!("OpenProject: {:?} is closed", shown(&self.closed.title)),
-            format!("Leantime: {:?} becomes critical", shown(&self.urgent.title)),
-            format!("hub: {:?} is due on {DUE}", shown(&self.dated.title)),
+            format!("OpenProject: {} is closed", quoted(&self.closed.title)),
+            format!("Leantime: {} becomes critical", quoted(&self.urgent.title)),
+            format!("hub: {} is due on {DUE}", quoted(&self.dated.title)),
             format!("hub: new task {NEW_TASK:?}"),
             format!(
-                "hub and Leantime: {:?} is renamed in both, to different titles",
-                shown(&self.disputed.title)
+                "hub and Leantime: {} is renamed in both, to different titles",
+                quoted(&self.disputed.title)
             ),
         ]
     }
@@ -43,7 +42,11 @@ impl World {
     /// Edits on all three sides.
     pub(super) async fn edit(&self) -> Result<Edits, Failure> {
         // Open tasks that nobody touched: the same ones in every demo.
-        let mut open = self.twins.iter().filter(|twin| twin.status == SeedStatus::Todo).cloned();
+        let mut open = self
+            .twins
+            .iter()
+            .filter(|twin| twin.status == SeedStatus::Todo)
+            .cloned();
         let mut next = || {
             let twin = open.next();
             twin.ok_or_else(|| Failure::unreachable("the simulated tools hold too few open tasks"))
@@ -59,14 +62,17 @@ impl World {
             .edit_work_package(edits.closed.openproject, |item| item.status_id = closed);
         self.leantime
             .edit_ticket(edits.urgent.leantime, |ticket| ticket.priority = Some("1".to_owned()));
-        self.leantime
-            .edit_ticket(edits.disputed.leantime, |ticket| ticket.headline = Some(IN_LEANTIME.to_owned()));
+        self.leantime.edit_ticket(edits.disputed.leantime, |ticket| {
+            ticket.headline = Some(IN_LEANTIME.to_owned())
+        });
 
         let due = crate::values::parse(Field::DueDate, DUE)?;
         let dated = self.hub_task(&edits.dated.title).await?;
         self.hub.edit_task(dated.id, patch(Field::DueDate, due)).await?;
         let disputed = self.hub_task(&edits.disputed.title).await?;
-        self.hub.edit_task(disputed.id, patch(Field::Title, Value::text(IN_HUB))).await?;
+        self.hub
+            .edit_task(disputed.id, patch(Field::Title, Value::text(IN_HUB)))
+            .await?;
         self.hub.add_task(NewTask::new(dated.project_id, NEW_TASK)).await?;
         Ok(edits)
     }
@@ -77,23 +83,43 @@ impl World {
         let urgent = self.hub_task(&edits.urgent.title).await?;
         let dated = self.hub_task(&edits.dated.title).await?;
         let new = self.hub_task(NEW_TASK).await?;
-        let new_in_openproject = self.openproject.work_packages().iter().any(|item| item.subject == new.title);
-        let new_in_leantime = self.leantime.tickets().iter().any(|item| item.headline.as_ref() == Some(&new.title));
+        let new_in_openproject = self
+            .openproject
+            .work_packages()
+            .iter()
+            .any(|item| item.subject == new.title);
+        let new_in_leantime = self
+            .leantime
+            .tickets()
+            .iter()
+            .any(|item| item.headline.as_ref() == Some(&new.title));
         let there = |there: bool| if there { "there" } else { "missing" }.to_owned();
         let rows = [
             (
                 "closed in OpenProject",
-                [self.openproject_status(&edits.closed), closed.status.to_string(), self.leantime_status(&edits.closed)],
+                [
+                    self.openproject_status(&edits.closed),
+                    closed.status.to_string(),
+                    self.leantime_status(&edits.closed),
+                ],
                 ["Closed", "done", "0 (done)"],
             ),
             (
                 "critical in Leantime",
-                [self.openproject_priority(&edits.urgent), urgent.priority.to_string(), self.leantime_priority(&edits.urgent)],
+                [
+                    self.openproject_priority(&edits.urgent),
+                    urgent.priority.to_string(),
+                    self.leantime_priority(&edits.urgent),
+                ],
                 ["Immediate", "critical", "1"],
             ),
             (
                 "due date in the hub",
-                [self.openproject_due(&edits.dated), date(&dated), self.leantime_due(&edits.dated)],
+                [
+                    self.openproject_due(&edits.dated),
+                    date(&dated),
+                    self.leantime_due(&edits.dated),
+                ],
                 [DUE, DUE, DUE],
             ),
             (
@@ -109,7 +135,7 @@ impl World {
             let [openproject, hub, leantime] = sides;
             table.add_row([what.to_owned(), openproject, hub, leantime]);
         }
-        Ok((table.to_string(), arrived))
+        Ok((table_text(&table), arrived))
     }
 
     /// How the conflict went: held, with both values, until a person says.
@@ -118,16 +144,22 @@ impl World {
         let mut lines = Vec::new();
         for conflict in &open {
             lines.push(format!(
-                "conflict held: {} is {:?} in the hub and {:?} in Leantime; neither is overwritten\n  \
+                "conflict held: {} is {} in the hub and {} in Leantime; neither is overwritten\n  \
                  a person decides: magnus resolve {} --hub | --external | --value ...",
                 conflict.field,
-                shown(&conflict.local.to_string()),
-                shown(&conflict.remote_value.to_string()),
+                quoted(&conflict.local.to_string()),
+                quoted(&conflict.remote_value.to_string()),
                 crate::names::short(conflict.id),
             ));
         }
-        let here = self.leantime.ticket(edits.disputed.leantime).and_then(|ticket| ticket.headline);
-        let there = self.openproject.work_package(edits.disputed.openproject).map(|item| item.subject);
+        let here = self
+            .leantime
+            .ticket(edits.disputed.leantime)
+            .and_then(|ticket| ticket.headline);
+        let there = self
+            .openproject
+            .work_package(edits.disputed.openproject)
+            .map(|item| item.subject);
         let as_promised = open.len() == 1 && here.as_deref() == Some(IN_LEANTIME) && there.as_deref() == Some(IN_HUB);
         Ok((lines.join("\n"), as_promised))
     }
@@ -142,23 +174,42 @@ impl World {
                 }
             }
         }
-        Err(Failure::unreachable(format!("the task {title:?} did not reach the hub")))
+        Err(Failure::unreachable(format!(
+            "the task {title:?} did not reach the hub"
+        )))
     }
 
     fn openproject_status(&self, twin: &Twin) -> String {
-        let id = self.openproject.work_package(twin.openproject).map(|item| item.status_id);
-        let status = self.openproject.statuses().into_iter().find(|status| Some(status.id) == id);
+        let id = self
+            .openproject
+            .work_package(twin.openproject)
+            .map(|item| item.status_id);
+        let status = self
+            .openproject
+            .statuses()
+            .into_iter()
+            .find(|status| Some(status.id) == id);
         status.map(|status| status.name).unwrap_or_default()
     }
 
     fn openproject_priority(&self, twin: &Twin) -> String {
-        let id = self.openproject.work_package(twin.openproject).map(|item| item.priority_id);
-        let priority = self.openproject.priorities().into_iter().find(|priority| Some(priority.id) == id);
+        let id = self
+            .openproject
+            .work_package(twin.openproject)
+            .map(|item| item.priority_id);
+        let priority = self
+            .openproject
+            .priorities()
+            .into_iter()
+            .find(|priority| Some(priority.id) == id);
         priority.map(|priority| priority.name).unwrap_or_default()
     }
 
     fn openproject_due(&self, twin: &Twin) -> String {
-        let due = self.openproject.work_package(twin.openproject).and_then(|item| item.due_date);
+        let due = self
+            .openproject
+            .work_package(twin.openproject)
+            .and_then(|item| item.due_date);
         due.map(|date| date.to_string()).unwrap_or_default()
     }
 
@@ -177,7 +228,10 @@ impl World {
 
     /// The local day of the stored instant, as Leantime's pages show it.
     fn leantime_due(&self, twin: &Twin) -> String {
-        let stored = self.leantime.ticket(twin.leantime).and_then(|ticket| ticket.date_to_finish);
+        let stored = self
+            .leantime
+            .ticket(twin.leantime)
+            .and_then(|ticket| ticket.date_to_finish);
         let instant = stored.and_then(|text| chrono::NaiveDateTime::parse_from_str(&text, "%Y-%m-%d %H:%M:%S").ok());
         // The simulated server stands in Los Angeles: eight hours behind in winter.
         let local = instant.map(|instant| instant - chrono::TimeDelta::hours(8));

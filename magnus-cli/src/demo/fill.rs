@@ -69,7 +69,9 @@ fn fill_openproject(openproject: &OpenProjectSimulator, name: &str, tasks: &[See
     let mut ids: Vec<u64> = Vec::new();
     for task in tasks {
         let status = openproject.status_id(openproject_status(task.status)).unwrap_or(1);
-        let priority = openproject.priority_id(openproject_priority(task.priority)).unwrap_or(1);
+        let priority = openproject
+            .priority_id(openproject_priority(task.priority))
+            .unwrap_or(1);
         let parent = task.parent.and_then(|index| ids.get(index).copied());
         ids.push(openproject.create_work_package_with(project, &task.title, |item| {
             item.description.clone_from(&task.description_markdown);

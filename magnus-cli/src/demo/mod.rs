@@ -81,7 +81,7 @@ pub(crate) async fn run(json: bool) -> Result<Answer, Failure> {
 
     world.stop().await;
 
-    let completed = [&first, &second, &third].into_iter().all(|all| is_complete(all));
+    let completed = [&first, &second, &third].into_iter().all(is_complete);
     let kept = completed && all_moved && one_conflict && writes.is_quiet();
     if !kept {
         story.tell("\nthis is not what was promised: please report it");
@@ -94,8 +94,16 @@ pub(crate) async fn run(json: bool) -> Result<Answer, Failure> {
         "edits_arrived": all_moved,
         "one_conflict_held": one_conflict,
     });
-    let answer = if json { Answer::new("", &data)? } else { Answer::new("", &())? };
-    Ok(if kept { answer } else { answer.exit(Exit::RunNotCompleted) })
+    let answer = if json {
+        Answer::new("", &data)?
+    } else {
+        Answer::new("", &())?
+    };
+    Ok(if kept {
+        answer
+    } else {
+        answer.exit(Exit::RunNotCompleted)
+    })
 }
 
 fn is_complete(all: &SyncAll) -> bool {

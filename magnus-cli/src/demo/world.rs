@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use magnus_core::connection::ConnectionExt;
-use magnus_core::engine::Engine;
+use magnus_core::engine::{Engine, SyncEngine};
 use magnus_core::hub::{Hub, MapAnswer};
 use magnus_core::model::{ConnectionSettings, ToolName};
 use magnus_core::orchestrator::{Orchestrator, SyncAll};
@@ -84,7 +84,8 @@ impl World {
             connection.check().await?;
             connections.push(hub.add_connection(settings, key, secrets.as_ref()).await?);
         }
-        let orchestrator = Orchestrator::builder(store, engine.clone()).build();
+        let shared: Arc<dyn SyncEngine> = Arc::<Engine>::clone(&engine);
+        let orchestrator = Orchestrator::builder(store, shared).build();
         Ok(Self {
             openproject,
             leantime,
@@ -127,7 +128,10 @@ impl World {
                     MapAnswer::Joined => "joins the hub project",
                     _ => "makes the hub project",
                 };
-                lines.push(format!("{}: {} {how} {}", settings.name, external.name, mapped.project.name));
+                lines.push(format!(
+                    "{}: {} {how} {}",
+                    settings.name, external.name, mapped.project.name
+                ));
             }
         }
         Ok(lines)

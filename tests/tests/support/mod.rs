@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use magnus_core::connection::Connector;
-use magnus_core::engine::Engine;
+use magnus_core::engine::{Engine, SyncEngine};
 use magnus_core::layer::Layers;
 use magnus_core::memory::MemoryStore;
 use magnus_core::model::{
@@ -95,14 +95,15 @@ impl World {
         let lt_connector: Arc<dyn Connector> = Arc::new(LeantimeConnector::new(Arc::new(RouterTransport::new(
             leantime.router(),
         ))));
-        let mut engine = Engine::new(store.clone(), keys.clone())
+        let mut engine = Engine::new(Arc::clone(&store), Arc::clone(&keys) as Arc<dyn SecretStore>)
             .with_connector(op_connector)
             .with_connector(lt_connector);
         if let Some(layers) = setup.layers {
             engine = engine.with_layers(move |settings, connection| layers.wrap(&settings.name, connection));
         }
         let engine = Arc::new(engine);
-        let orchestrator = Orchestrator::builder(store.clone(), engine.clone()).build();
+        let orchestrator =
+            Orchestrator::builder(Arc::clone(&store), Arc::clone(&engine) as Arc<dyn SyncEngine>).build();
         let now = magnus_core::clock::Clock::now(&magnus_core::clock::SystemClock);
         let mut ids = Vec::new();
         for (tool, key) in [

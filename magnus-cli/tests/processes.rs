@@ -1,0 +1,64 @@
+//! Several processes on one hub, and readers who leave.
+
+mod support;
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use magnus_testkit::sim::{CallMatcher, Fault, FaultRule};
+use support::Pair;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_processes_at_once_make_nothing_twice_and_the_second_says_who_holds_the_lease() {
+    let pair = Pair::connected().await;
+    pair.run(&["map", "--all"]).ends(0);
+    for number in 0..40 {
+        pair.openproject
+            .create_work_package(pair.project, &format!("task {number}"));
+    }
+    // Long enough for the second process to meet the first one.
+    let slow = FaultRule::new(CallMatcher::any(), Fault::Delay(Duration::from_millis(400))).always();
+    pair.openproject.faults().inject(slow);
+    let started = |arguments: &[&str]| {
+        let mut command = pair.magnus.command(arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let first = started(&["sync", "Work"]);
+    let began = tokio::time::Instant::now();
+    while pair.openproject.recorder().total() == 0 {
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "the first process calls nobody"
+        );
+        tokio::task::yield_now().await;
+    }
+    let second = started(&["sync", "Work"]);
+    let (first, second) =
+        tokio::task::block_in_place(|| (first.wait_with_output().unwrap(), second.wait_with_output().unwrap()));
+    for output in [&first, &second] {
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    let said = String::from_utf8(second.stderr).unwrap();
+    assert!(said.contains("holds the lease"), "{said}");
+    assert_eq!(pair.run(&["tasks", "--json"]).ends(0).json()["total"], 41);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_who_leaves_is_no_error() {
+    let pair = Pair::synced().await;
+    let mut command = pair.magnus.command(&["tasks", "--json"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(child.stdout.take());
+    let output = tokio::task::block_in_place(|| child.wait_with_output().unwrap());
+    assert_eq!(
+        (output.status.code(), String::from_utf8(output.stderr).unwrap().as_str()),
+        (Some(0), "")
+    );
+}
