@@ -1,5 +1,7 @@
 //! One connection, one hub: what a run does to both.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
 mod support;
 
 use magnus_core::engine::RunErrorKind;

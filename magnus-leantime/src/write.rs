@@ -79,7 +79,7 @@ fn columns<'a>(fields: impl IntoIterator<Item = (&'a Field, &'a RemoteValue)>) -
 fn add_ticket(create: &CreateTask, first_status: Option<i64>) -> Call {
     let mut values = columns(&create.fields);
     // Only what is set: a null would be stored as such and not as the default.
-    values.retain(|column, value| !value.is_null() && !(column == "dependingTicketId" && *value == json!(0)));
+    values.retain(|column, value| !value.is_null() && (column != "dependingTicketId" || *value != json!(0)));
     if let Some(status) = first_status.filter(|_| !values.contains_key("status")) {
         // The tool's own default is 3 even where the project has no such status.
         values.insert("status".to_owned(), json!(status));

@@ -5,12 +5,14 @@ mod support;
 use std::time::Duration;
 
 use magnus_core::connection::{
-    ConnectionErrorKind as Kind, DeleteTask, FindCreated, ListProjects, ListTasks, Outcome, ProjectReading, ReadTask,
-    Reading, RemoteWrite, UpdateTask, Written,
+    ConnectionErrorKind as Kind, Connector, DeleteTask, FindCreated, ListProjects, ListTasks, Outcome, ProjectReading,
+    ReadTask, Reading, RemoteWrite, UpdateTask, Written,
 };
-use magnus_core::model::{ConnectionOptions, ExternalId, Field, RemoteValue};
+use magnus_core::model::{ConnectionOptions, ConnectionSettings, ExternalId, Field, RemoteValue};
+use magnus_leantime::LeantimeConnector;
 use magnus_testkit::sim::leantime::{Dialect, LeantimeOptions, LeantimeSimulator, StatusLabel};
 use magnus_testkit::sim::{CallMatcher, Fault, FaultRule};
+use magnus_transport::HttpOptions;
 use serde_json::json;
 use support::{create, id, instance, number, open, update, written};
 
@@ -46,7 +48,13 @@ async fn a_task_is_created_read_back_changed_and_deleted_in_every_dialect() {
             (Field::Tags, json!(["blau", "rot"])),
         ];
         let mut results = connection.write(vec![create(&project, &values)]).await;
-        let made = written(results.remove(0)).task;
+        let mut made = written(results.remove(0)).task;
+        assert_eq!(
+            made.value(Field::ActualHours),
+            Some(&RemoteValue::NULL),
+            "known without being told"
+        );
+        made.fields.remove(&Field::ActualHours);
         for (field, value) in &values {
             assert_eq!(
                 made.value(*field),
@@ -492,4 +500,109 @@ async fn a_stamp_is_corrected_by_the_servers_clock() {
         "the simulated clock shows {}, ours is not",
         simulator.now()
     );
+}
+
+#[tokio::test]
+async fn no_answer_however_odd_is_taken_for_an_absence_or_makes_us_panic() {
+    let (simulator, project, connection) = instance(Dialect::V398).await;
+    let task = simulator.create_ticket(number(&project), "t");
+    let odd = [
+        json!(null),
+        json!(7),
+        json!("text"),
+        json!([]),
+        json!({}),
+        json!([null, null]),
+        json!([{"id": 1}]),
+        json!([{"id": 1, "result": null}, {"id": 2, "result": {}}]),
+        json!([{"id": 1, "result": {"id": 1}}, {"id": 2, "result": [{"id": null}]}]),
+        json!([{"id": 1, "result": {"id": 1}}, {"id": 2, "result": [{"headline": "no id"}]}]),
+        json!([{"id": 1, "result": {"id": 1}}, {"id": 2, "result": [[[]]]}]),
+        json!([{"id": 2, "result": []}, {"id": 2, "result": []}]),
+        json!([{"id": 1, "error": {"code": "many", "message": {}}}]),
+        json!({"id": 0, "error": {"code": -32700, "message": "Parse error", "data": null}}),
+    ];
+    for answer in odd {
+        let given = answer.clone();
+        let fault = Fault::transform(move |_| given.clone());
+        simulator
+            .faults()
+            .inject(FaultRule::new(CallMatcher::any(), fault).always());
+        let listed = connection.list_tasks(ListTasks::new(project.clone())).await;
+        assert!(listed.is_err(), "{answer} was read as {listed:?}");
+        if let Ok(readings) = connection.read(vec![read(&project, task)]).await {
+            assert_ne!(readings, [Reading::Absent], "{answer}");
+        }
+        let found = FindCreated {
+            project: project.clone(),
+            after: None,
+        };
+        assert!(connection.find_created(found).await.is_err(), "{answer}");
+        assert!(connection.check().await.is_err(), "{answer}");
+        let _ = connection.list_projects(ListProjects::default()).await;
+        let _ = connection.translator(vec![project.clone()]).await;
+        let changed = connection
+            .write(vec![update(&project, task, &[(Field::Title, json!("x"))])])
+            .await
+            .remove(0);
+        assert_ne!(
+            changed.map_err(|error| error.outcome()).err(),
+            Some(Outcome::NotApplied),
+            "{answer}: it was applied"
+        );
+        simulator.faults().clear();
+    }
+}
+
+#[tokio::test]
+async fn it_works_over_a_socket_and_says_when_nobody_listens() {
+    let simulator = LeantimeSimulator::new(LeantimeOptions::default());
+    simulator.create_project("Alpha");
+    let served = simulator.serve().await.unwrap();
+    let connector = LeantimeConnector::over_http(HttpOptions::default()).unwrap();
+    let open = async |url: &str| {
+        let settings = ConnectionSettings::new(connector.tool(), "board", url, chrono::Utc::now());
+        connector.open(settings, simulator.api_key().into()).await
+    };
+    let connection = open(&served.url).await.unwrap();
+    assert_eq!(
+        connection.list_projects(ListProjects::default()).await.unwrap().items[0].name,
+        "Alpha"
+    );
+    let silent = open("http://127.0.0.1:9").await.unwrap();
+    let error = silent.check().await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.outcome()),
+        (Kind::Unavailable, Outcome::NotApplied)
+    );
+}
+
+#[tokio::test]
+async fn settings_that_cannot_work_are_refused_by_name() {
+    let connector = LeantimeConnector::over_http(HttpOptions::default()).unwrap();
+    let refused = async |change: fn(&mut ConnectionSettings), key: &str| {
+        let url = "https://leantime.test";
+        let mut settings = ConnectionSettings::new(connector.tool(), "board", url, chrono::Utc::now());
+        change(&mut settings);
+        let error = connector.open(settings, key.into()).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::InvalidSettings);
+        error.to_string()
+    };
+    assert!(refused(|_| {}, " ").await.contains("key"));
+    assert!(refused(|_| {}, "lt_a\nb").await.contains("key"));
+    assert!(
+        refused(|settings| settings.url = "leantime.test".to_owned(), "k")
+            .await
+            .contains("https://")
+    );
+    let zone = refused(
+        |settings| settings.options.time_zone = Some("Mars/Olympus".to_owned()),
+        "k",
+    )
+    .await;
+    assert!(zone.contains("time_zone"), "{zone}");
+    let option = |settings: &mut ConnectionSettings| {
+        settings.options.tool.insert("colour".to_owned(), json!("red"));
+    };
+    assert!(refused(option, "k").await.contains("tool.colour"));
 }

@@ -217,3 +217,77 @@ proptest! {
         let _ = html_to_markdown(&text);
     }
 }
+
+fn html_piece() -> impl Strategy<Value = String> {
+    let pieces = [
+        "<p>",
+        "</p>",
+        "<b>",
+        "</b>",
+        "<em>",
+        "</em>",
+        "<s>",
+        "</s>",
+        "<u>",
+        "</u>",
+        "<br>",
+        "<hr>",
+        "<ul>",
+        "<ol>",
+        "<li>",
+        "</li>",
+        "</ul>",
+        "</ol>",
+        "<li data-type=\"taskItem\" data-checked=\"true\">",
+        "<blockquote>",
+        "</blockquote>",
+        "<h2>",
+        "</h2>",
+        "<code>",
+        "</code>",
+        "<pre>",
+        "</pre>",
+        "<a href=\"https://x.test/a_(b)\">",
+        "</a>",
+        "<table><tr><td>",
+        "<td>",
+        "<tr>",
+        "</table>",
+        "<img src=\"/i.png\" alt=\"[a]\">",
+        "<server>",
+        "&lt;b&gt;",
+        "&amp;copy;",
+        " ",
+        "\n",
+        "a",
+        "b c",
+        "*",
+        "_",
+        "`",
+        "1. ",
+        "- ",
+        "# ",
+        "> ",
+        "|",
+        "\\",
+        "~~",
+        "https://x.test",
+        "!",
+        "[",
+        "](x)",
+        "&nbsp;",
+        "<span style=\"color:red\">",
+        "</span>",
+        "<!-- note -->",
+    ];
+    prop::sample::select(pieces.to_vec()).prop_map(str::to_owned)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_any_html_became_is_a_fixed_point(parts in prop::collection::vec(html_piece(), 0..16)) {
+        trip(&html_to_markdown(&parts.concat()));
+    }
+}

@@ -15,6 +15,7 @@ use tokio::sync::OnceCell;
 use crate::client::{Answer, Client};
 use crate::connector::OpenProjectConnector;
 use crate::listing;
+use crate::lookup;
 use crate::options::ToolOptions;
 use crate::people::People;
 use crate::refusal::Attempt;
@@ -158,7 +159,7 @@ impl OpenProjectConnection {
     }
 
     async fn principals(&self) -> Result<Vec<Principal>, ConnectionError> {
-        match listing::whole(&self.client, "translator", "/principals", &[], |_: &Principal| false).await {
+        match lookup::whole(&self.client, "translator", "/principals", &[], |_: &Principal| false).await {
             Ok(listed) => Ok(listed.items),
             Err(error) if error.kind() == ConnectionErrorKind::Forbidden => {
                 tracing::debug!(%error, "the list of people is not visible");
@@ -267,10 +268,10 @@ impl Connection for OpenProjectConnection {
     }
 
     async fn find_created(&self, request: FindCreated) -> Result<Vec<RemoteTask>, ConnectionError> {
-        listing::created(self, request).await
+        lookup::created(self, request).await
     }
 
     async fn list_descendants(&self, task: ReadTask) -> Result<Vec<RemoteTask>, ConnectionError> {
-        listing::descendants(self, task).await
+        lookup::descendants(self, task).await
     }
 }

@@ -1,7 +1,7 @@
 //! ISO 8601 durations and whole minutes.
 
-/// Minutes of a duration of weeks, days (of 24 hours), hours, minutes and seconds; parts may be fractions. Seconds are
-/// rounded to minutes. `None` for anything else, and for more than fits.
+/// Minutes of a duration of weeks, days (of 24 hours), hours, minutes and seconds; parts may be fractions. Seconds
+/// are rounded to minutes. `None` for anything else, and for more than fits.
 pub(crate) fn parse(text: &str) -> Option<u32> {
     let rest = text
         .strip_prefix('P')

@@ -5,6 +5,8 @@ mod connection;
 mod connector;
 mod duration;
 mod listing;
+mod lookup;
+mod names;
 mod options;
 mod payload;
 mod people;

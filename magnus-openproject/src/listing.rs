@@ -1,37 +1,29 @@
 //! Lists: always with explicit filters, since without any the tool hides what is closed.
 
-use std::collections::BTreeSet;
-
 use chrono::{DateTime, TimeDelta, Utc};
-use magnus_core::connection::{
-    ConnectionError, ConnectionErrorKind, FindCreated, ListIds, ListProjects, ListTasks, Page, PageToken, ReadTask,
-};
+use magnus_core::connection::{ConnectionError, ListIds, ListProjects, ListTasks, Page, PageToken};
 use magnus_core::model::{Cursor, ExternalId, RemoteProject, RemoteTask};
 use magnus_transport::{InstanceUrl, TransportError, TransportErrorKind};
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::client::{Answer, Client};
-use crate::connection::{OpenProjectConnection, number};
+use crate::client::Answer;
+use crate::connection::OpenProjectConnection;
 use crate::refusal::Attempt;
 use crate::task;
 use crate::walk::{self, Astray, IdWalk, Seen, Stamp, TaskWalk, condition};
 use crate::wire::{self, Collection, SweptId, WorkPackage};
 
 /// Asked for; the instance cuts it to its own maximum.
-const PAGE_SIZE: u64 = 1000;
+pub(crate) const PAGE_SIZE: u64 = 1000;
 
 /// Below this a page that is too large is not cut further.
 const LEAST_PAGE_SIZE: u64 = 10;
 
-/// A change is stamped when it is saved and seen when it is committed: what is stamped this long before the cursor may
-/// have been invisible when the cursor was read.
+/// A change is stamped when it is saved and seen when it is committed: what is stamped this long before the cursor
+/// may have been invisible when the cursor was read.
 const OVERLAP: TimeDelta = TimeDelta::seconds(30);
 
-/// How often a list is read anew when it changes while it is read.
-const WHOLE_ATTEMPTS: usize = 3;
-
-fn astray(operation: &'static str, project: Option<&ExternalId>) -> impl Fn(Astray) -> ConnectionError {
+pub(crate) fn astray(operation: &'static str, project: Option<&ExternalId>) -> impl Fn(Astray) -> ConnectionError {
     let project = project.cloned();
     move |astray| {
         let error = Attempt::read(operation).protocol(astray.0);
@@ -42,11 +34,11 @@ fn astray(operation: &'static str, project: Option<&ExternalId>) -> impl Fn(Astr
     }
 }
 
-fn filters(conditions: Vec<Value>) -> (&'static str, String) {
+pub(crate) fn filters(conditions: Vec<Value>) -> (&'static str, String) {
     ("filters", Value::Array(conditions).to_string())
 }
 
-fn every_status() -> Value {
+pub(crate) fn every_status() -> Value {
     condition("status", "*", &[])
 }
 
@@ -224,7 +216,7 @@ pub(crate) async fn projects(
 }
 
 /// Whether there is a page after this one, by the size that the tool really used.
-fn has_more<T>(page: &Collection<T>, asked: u64) -> Result<bool, Astray> {
+pub(crate) fn has_more<T>(page: &Collection<T>, asked: u64) -> Result<bool, Astray> {
     if page.offset.is_some_and(|offset| offset != asked) {
         return Err(Astray("the tool answered with another page than was asked for"));
     }
@@ -254,128 +246,4 @@ pub(crate) fn project(base: &InstanceUrl, found: wire::Project) -> RemoteProject
         open: found.active != Some(false),
         url: Some(format!("{}/projects/{reference}", base.as_str())),
     }
-}
-
-/// A list read to its end, or to where the caller has enough.
-pub(crate) struct Whole<T> {
-    pub(crate) items: Vec<T>,
-    pub(crate) skew: TimeDelta,
-}
-
-/// Reads a list whose total must stay the same while it is read; else it is read anew.
-pub(crate) async fn whole<T: DeserializeOwned>(
-    client: &Client,
-    operation: &'static str,
-    path: &str,
-    query: &[(&'static str, String)],
-    enough: impl Fn(&T) -> bool,
-) -> Result<Whole<T>, ConnectionError> {
-    'anew: for _ in 0..WHOLE_ATTEMPTS {
-        let mut whole = Whole {
-            items: Vec::new(),
-            skew: TimeDelta::zero(),
-        };
-        let mut total = None;
-        for page in 1.. {
-            let mut query = query.to_vec();
-            query.push(("pageSize", PAGE_SIZE.to_string()));
-            query.push(("offset", page.to_string()));
-            let answer: Answer<Collection<T>> = client.get(operation, path, &query).await?;
-            if *total.get_or_insert(answer.body.total) != answer.body.total {
-                continue 'anew;
-            }
-            let more = has_more(&answer.body, page).map_err(astray(operation, None))?;
-            whole.skew = answer.skew;
-            whole.items.extend(answer.body.into_elements());
-            if !more || whole.items.last().is_some_and(&enough) {
-                return Ok(whole);
-            }
-        }
-    }
-    let message = "the list keeps changing while it is read";
-    Err(ConnectionError::new(
-        ConnectionErrorKind::Unavailable,
-        operation,
-        message,
-    ))
-}
-
-/// Everything that our user created after an id, over all projects.
-pub(crate) async fn created(
-    connection: &OpenProjectConnection,
-    request: FindCreated,
-) -> Result<Vec<RemoteTask>, ConnectionError> {
-    let operation = "find_created";
-    let me = connection.me(operation).await?;
-    let after = request.after.as_ref().and_then(number).unwrap_or(0);
-    let query = [
-        filters(vec![every_status(), condition("author", "=", &[me.to_string()])]),
-        ("sortBy", r#"[["id","desc"]]"#.to_owned()),
-    ];
-    let enough = |item: &WorkPackage| item.id <= after;
-    let mut listed = whole(&connection.client, operation, "/work_packages", &query, enough).await?;
-    listed.items.retain(|item| item.id > after);
-    read_items(connection, operation, &listed)
-}
-
-fn read_items(
-    connection: &OpenProjectConnection,
-    operation: &'static str,
-    listed: &Whole<WorkPackage>,
-) -> Result<Vec<RemoteTask>, ConnectionError> {
-    let read = |item: &WorkPackage| task::read(Attempt::read(operation), &connection.client.base, item, listed.skew);
-    listed.items.iter().map(read).collect()
-}
-
-/// Everything below a task, level by level, over all projects.
-pub(crate) async fn descendants(
-    connection: &OpenProjectConnection,
-    request: ReadTask,
-) -> Result<Vec<RemoteTask>, ConnectionError> {
-    let operation = "list_descendants";
-    // What is gone takes nothing along.
-    let Some(top) = connection.fetch(operation, &request.id).await? else {
-        return Ok(Vec::new());
-    };
-    let mut seen = BTreeSet::from([top.body.id]);
-    let mut parents: Vec<u64> = Some(top.body)
-        .filter(has_children)
-        .map(|item| item.id)
-        .into_iter()
-        .collect();
-    let mut found = Vec::new();
-    while !parents.is_empty() {
-        let mut next = Vec::new();
-        for some in parents.chunks(CHUNK) {
-            let values: Vec<String> = some.iter().map(u64::to_string).collect();
-            let query = [
-                filters(vec![every_status(), condition("parent", "=", &values)]),
-                ("sortBy", r#"[["id","asc"]]"#.to_owned()),
-            ];
-            let mut listed = whole(
-                &connection.client,
-                operation,
-                "/work_packages",
-                &query,
-                |_: &WorkPackage| false,
-            )
-            .await?;
-            listed.items.retain(|item| seen.insert(item.id));
-            found.extend(read_items(connection, operation, &listed)?);
-            next.extend(listed.items.into_iter().filter(has_children).map(|item| item.id));
-        }
-        parents = next;
-    }
-    Ok(found)
-}
-
-/// Parents in one query, so that the address stays short.
-const CHUNK: usize = 50;
-
-fn has_children(item: &WorkPackage) -> bool {
-    item.links
-        .rest
-        .get("children")
-        .and_then(Value::as_array)
-        .is_some_and(|children| !children.is_empty())
 }

@@ -115,12 +115,15 @@ pub(crate) fn from_answer(attempt: Attempt, answer: &Response<Bytes>) -> Connect
     }
 }
 
+/// The longest wait that is believed.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Seconds to wait, from the header that proxies send or the one that OpenProject's own limit sends.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
     seconds(header::RETRY_AFTER.as_str())
         .or_else(|| seconds("ratelimit-reset"))
-        .map(Duration::from_secs)
+        .map(|seconds| Duration::from_secs(seconds).min(LONGEST_WAIT))
 }
 
 /// The fields that a refusal names, each once.

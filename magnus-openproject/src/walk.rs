@@ -1,9 +1,10 @@
 //! How a list that changes while it is read is walked without losing a row.
 //!
-//! Pages are cut by position, so a row that is touched while pages are read moves to the end and another slips onto a page
-//! already read. Tasks are therefore walked by the value of their last change: each page starts at the last stamp of the
-//! page before, inclusive. A stamp that fills more than a page, and the sweep of ids, are read from the last page
-//! backwards: rows only ever leave such a list or join at its end, and what slips towards the front is still to be read.
+//! Pages are cut by position, so a row that is touched while pages are read moves to the end and another slips onto
+//! a page already read. Tasks are therefore walked by the value of their last change: each page starts at the last
+//! stamp of the page before, inclusive. A stamp that fills more than a page, and the sweep of ids, are read from the
+//! last page backwards: rows only ever leave such a list or join at its end, and what slips towards the front is
+//! still to be read.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -69,7 +70,8 @@ pub(crate) struct Seen {
 }
 
 impl TaskWalk {
-    /// The start: everything, or what changed since a cursor less an overlap (changes are stamped before they can be seen).
+    /// The start: everything, or what changed since a cursor less an overlap (changes are stamped before they can be
+    /// seen).
     pub(crate) fn start(cursor: Option<Stamp>, overlap: TimeDelta, size: u64) -> Self {
         Self {
             step: Step::From {

@@ -1,6 +1,6 @@
 //! The one atomic commit.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use magnus_core::model::{ConflictState, ConnectionId, ProjectId, TaskId};
@@ -128,11 +128,7 @@ impl<'a> Commit<'a> {
                 let (TaskWrite::Insert { task, .. } | TaskWrite::Update { task, .. }) = write;
                 self.touched.insert(task.project_id);
                 // A connection mapped to the project that a task left must see that it went.
-                self.touched.extend(
-                    left.iter()
-                        .filter(|(id, _)| *id == task.id)
-                        .map(|(_, project)| *project),
-                );
+                self.touched.extend(left.get(&task.id));
             }
         }
         self.mark_due().await?;
@@ -212,7 +208,7 @@ impl<'a> Commit<'a> {
     }
 
     /// In which projects the tasks to be updated are now.
-    async fn projects_before(&mut self, changeset: &Changeset) -> Result<Vec<(TaskId, ProjectId)>, StoreError> {
+    async fn projects_before(&mut self, changeset: &Changeset) -> Result<BTreeMap<TaskId, ProjectId>, StoreError> {
         let updated = changeset
             .units
             .iter()
@@ -223,7 +219,7 @@ impl<'a> Commit<'a> {
             });
         let updated = id_list(updated);
         if updated == "[]" {
-            return Ok(Vec::new());
+            return Ok(BTreeMap::new());
         }
         let rows = sqlx::query("SELECT id, project_id FROM magnus_tasks WHERE id IN (SELECT value FROM json_each(?))")
             .bind(updated)

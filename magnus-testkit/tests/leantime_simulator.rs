@@ -1,4 +1,5 @@
 //! The Leantime simulator against what was observed on real instances.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use axum::body::{Body, to_bytes};
 use axum::http::Request;

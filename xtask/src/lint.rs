@@ -56,6 +56,6 @@ fn clippy() -> Result<()> {
 }
 
 fn documentation() -> Result<()> {
-    let arguments = ["doc", "--workspace", "--all-features", "--no-deps"];
+    let arguments = ["doc", "--keep-going", "--workspace", "--all-features", "--no-deps"];
     process::run(process::cargo().args(arguments).env("RUSTDOCFLAGS", "-D warnings"))
 }

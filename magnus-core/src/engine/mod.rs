@@ -3,6 +3,7 @@
 mod context;
 mod error;
 mod execute;
+mod failed;
 mod observe;
 mod projects;
 mod push;

@@ -11,14 +11,11 @@ use crate::connection::{
     ConnectionError, ConnectionErrorKind, CreateTask, DeleteTask, Outcome, ReadTask, RemoteWrite, UpdateTask, Written,
 };
 use crate::model::{
-    ExternalId, Field, Intent, IntentField, IntentId, IntentOperation, IntentState, LinkState, Mapping, Refusal,
-    RemoteTask, RemoteValue, TaskId, Value,
+    ExternalId, Field, Intent, IntentField, IntentId, IntentOperation, IntentState, LinkState, Mapping, RemoteTask,
+    RemoteValue, TaskId, Value,
 };
 use crate::reconcile::{Entry, Lens, Outgoing, Push, References, Sendable};
-use crate::store::{LinkWrite, Unit};
-
-/// A run ends after this many failures in a row that say something of the connection as a whole.
-const FATAL_IN_A_ROW: u32 = 3;
+use crate::store::Unit;
 
 /// One write, ready to be sent.
 pub(super) struct Job {
@@ -307,139 +304,6 @@ impl Session {
             }
         }
         Ok(kept)
-    }
-
-    /// A write that failed: its fields are held, the item is read again, or it has failed for this run.
-    async fn settle_failed(&mut self, active: &mut Active, job: Job, error: ConnectionError) -> Result<(), RunError> {
-        if error.outcome() != Outcome::NotApplied {
-            // The journal entry stays open: the next run finds out before it does anything else.
-            self.fail(
-                &job,
-                format!("{error}; whether it took place is settled by the next run"),
-            );
-            return self.count_fatal(error);
-        }
-        let mut unit = Unit {
-            intents: vec![settled(job.intent.clone(), false)],
-            ..Unit::default()
-        };
-        match error.kind() {
-            ConnectionErrorKind::Rejected if self.hold_refused(&job, &error, &mut unit).await? => {
-                self.commit_unit(unit).await?;
-                self.fatal_in_a_row = 0;
-                return Ok(());
-            }
-            ConnectionErrorKind::VersionConflict | ConnectionErrorKind::NotFound => {
-                self.commit_unit(unit).await?;
-                return self.read_again(active, &job, error).await;
-            }
-            _ => {}
-        }
-        self.commit_unit(unit).await?;
-        self.fail(&job, error.to_string());
-        self.count_fatal(error)
-    }
-
-    fn fail(&mut self, job: &Job, detail: String) {
-        let task = job.intent.task_id;
-        self.blocked.insert(task, detail.clone());
-        self.tally
-            .failed(task, &job.entry.title, job.entry.external_id.clone(), detail);
-    }
-
-    fn count_fatal(&mut self, error: ConnectionError) -> Result<(), RunError> {
-        if !error.kind().is_fatal() {
-            self.fatal_in_a_row = 0;
-            return Ok(());
-        }
-        self.fatal_in_a_row += 1;
-        if self.fatal_in_a_row < FATAL_IN_A_ROW {
-            return Ok(());
-        }
-        Err(RunError::from(error).with_connection(self.settings.id))
-    }
-
-    /// Keeps refused values on the link (for a create: in the session), so that the rest is sent without them.
-    /// `false` if the refusal names nothing that was sent.
-    async fn hold_refused(&mut self, job: &Job, error: &ConnectionError, unit: &mut Unit) -> Result<bool, RunError> {
-        let refused: Vec<_> = error
-            .rejected()
-            .iter()
-            .filter_map(|rejected| Some((rejected, job.fields.get(&rejected.field)?)))
-            .collect();
-        if refused.is_empty() || error.rejected().iter().any(|rejected| rejected.field == Field::Title) {
-            return Ok(false);
-        }
-        match &job.intent.operation {
-            IntentOperation::Create { .. } => {
-                let held = self.create_refusals.entry(job.intent.task_id).or_default();
-                for (rejected, _) in &refused {
-                    held.insert(rejected.field, rejected.message.clone());
-                }
-                Ok(true)
-            }
-            IntentOperation::Update { link_id, .. } => {
-                let Some(mut link) = self.store.link(*link_id).await? else {
-                    return Ok(false);
-                };
-                let expected = Some(link.version);
-                for (rejected, field) in refused {
-                    let refusal = Refusal {
-                        local: field.local.clone(),
-                        remote: field.seen.clone().unwrap_or(RemoteValue::NULL),
-                        reason: rejected.message.clone(),
-                    };
-                    link.refusals.insert(rejected.field, refusal);
-                }
-                unit.links.push(LinkWrite {
-                    link: Box::new(link),
-                    expected,
-                });
-                Ok(true)
-            }
-            IntentOperation::Delete { .. } => Ok(false),
-        }
-    }
-
-    /// Somebody was faster: look again, and let the next round decide on what is there now.
-    async fn read_again(&mut self, active: &mut Active, job: &Job, error: ConnectionError) -> Result<(), RunError> {
-        let external = match &job.intent.operation {
-            IntentOperation::Update { external_id, .. } | IntentOperation::Delete { external_id, .. } => external_id,
-            IntentOperation::Create { .. } => {
-                self.fail(job, error.to_string());
-                return Ok(());
-            }
-        };
-        let attempts = self.attempts.entry(external.clone()).or_default();
-        *attempts += 1;
-        let attempts = *attempts;
-        if attempts > 3 {
-            self.fail(job, format!("{error}; given up after {attempts} attempts"));
-            return Ok(());
-        }
-        let request = ReadTask {
-            id: external.clone(),
-            project: active.mapping.external_id.clone(),
-        };
-        match self
-            .connection
-            .read(vec![request])
-            .await
-            .map(|mut readings| readings.pop())
-        {
-            Ok(Some(crate::connection::Reading::Present(task))) => {
-                active.observation.tasks.insert(external.clone(), *task);
-            }
-            Ok(_) => {
-                // Gone or moved meanwhile: the next run looks for evidence.
-                self.fail(job, format!("{error}; it is not there any more"));
-            }
-            Err(again) => {
-                self.fail(job, format!("{error}; and it could not be read again: {again}"));
-                return self.count_fatal(again);
-            }
-        }
-        Ok(())
     }
 
     /// Notes that an entry came through.

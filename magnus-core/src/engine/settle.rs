@@ -42,8 +42,25 @@ impl Session {
             }
         };
         for (field, sent) in &job.fields {
-            link.bases.insert(*field, base_after(*field, sent, &written));
-            link.refusals.remove(field);
+            match replaced(*field, sent, &written) {
+                Some(remote) => {
+                    let base = Base {
+                        local: LocalBase::Unsent,
+                        remote: RemoteBase::Agreed(remote.clone()),
+                    };
+                    link.bases.insert(*field, base);
+                    let refusal = Refusal {
+                        local: sent.local.clone(),
+                        remote: remote.clone(),
+                        reason: "the tool put another value in its place".to_owned(),
+                    };
+                    link.refusals.insert(*field, refusal);
+                }
+                None => {
+                    link.bases.insert(*field, base_after(*field, sent, &written));
+                    link.refusals.remove(field);
+                }
+            }
         }
         if written.task.project != mapping.external_id
             && let Some(target) = self.mapping_of(&written.task).await?
@@ -271,6 +288,14 @@ fn base_after(field: Field, sent: &IntentField, written: &WrittenTask) -> Base {
         _ => sent.sent.clone(),
     };
     Base::agreed(sent.local.clone(), remote)
+}
+
+/// The value that the tool itself put in place of a reference that it did not take, as OpenProject does with a status that
+/// a type's workflow lacks. Texts and numbers have forms of their own; another id is never a form of the one that was sent.
+fn replaced<'a>(field: Field, sent: &IntentField, written: &'a WrittenTask) -> Option<&'a RemoteValue> {
+    let refers = matches!(field, Field::Status | Field::Priority | Field::Assignee | Field::Parent);
+    let value = written.task.value(field).filter(|_| refers && written.sole_writer)?;
+    (*value != sent.sent).then_some(value)
 }
 
 fn unsent_base(field: Field, task: &Task, derived: bool, raw: &RemoteValue, lens: &Lens<'_>) -> Base {

@@ -15,6 +15,9 @@ use crate::store::{
 
 const FIRST: RowVersion = RowVersion(1);
 
+/// How many changesets are known again when they are sent twice.
+const REMEMBERED: usize = 10_000;
+
 #[async_trait]
 impl TaskStore for MemoryStore {
     async fn commit(&self, fence: Fence, changeset: Changeset) -> Result<CommitOutcome, StoreError> {
@@ -27,6 +30,10 @@ impl TaskStore for MemoryStore {
         tables.check_fence(&fence, now, "commit")?;
         let outcome = Commit::new(&mut tables, fence.connection()).apply(&changeset);
         tables.changesets.insert(changeset.id, outcome.clone());
+        // Ids rise with time: the first is the oldest, and its answer has long arrived.
+        if tables.changesets.len() > REMEMBERED {
+            tables.changesets.pop_first();
+        }
         Ok(outcome)
     }
 

@@ -53,8 +53,9 @@ impl Bench {
 
     pub(crate) async fn with(toys: Vec<Toy>, change: impl Fn(&mut ConnectionSettings)) -> Self {
         let clock = SetClock::new();
-        let store = MemoryStore::with_clock(clock.clone());
-        let mut engine = Engine::new(Arc::new(store.clone()), Arc::new(AnyKey)).with_clock(clock.clone());
+        let store = MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn magnus_core::clock::Clock>);
+        let mut engine = Engine::new(Arc::new(store.clone()), Arc::new(AnyKey))
+            .with_clock(Arc::clone(&clock) as Arc<dyn magnus_core::clock::Clock>);
         let now = magnus_core::clock::Clock::now(clock.as_ref());
         let project = Project::new("Alpha", now);
         let id = project.id;

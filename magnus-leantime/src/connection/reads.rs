@@ -95,7 +95,8 @@ impl LeantimeConnection {
                             Reading::Present(task)
                         })
                     }
-                    Ok(Value::Bool(false) | Value::Null) => None,
+                    // Nothing but `false` says that there is no such ticket.
+                    Ok(Value::Bool(false)) => None,
                     Ok(_) => return Err(ConnectionError::new(Kind::Protocol, operation, "a ticket is no object")),
                     Err(fault) if fault.code == Fault::NOT_ALLOWED => Some(Reading::Denied),
                     Err(fault) if fault.code == Fault::NO_SUCH_TICKET => None,
@@ -117,7 +118,7 @@ impl LeantimeConnection {
         let denied: Vec<&ExternalId> = projects
             .iter()
             .zip(answers)
-            .filter(|(_, answer)| answer.is_err())
+            .filter(|(_, answer)| !matches!(answer, Ok(Value::Object(_) | Value::Bool(false))))
             .map(|(project, _)| *project)
             .collect();
         Ok(requests
@@ -231,9 +232,7 @@ fn listing(project: &ExternalId) -> Call {
 fn readable(operation: &'static str, project: &ExternalId, answer: Answer) -> Result<Row, ConnectionError> {
     match answer {
         Ok(Value::Object(row)) => Ok(row),
-        Ok(Value::Bool(false) | Value::Null) => {
-            Err(ConnectionError::new(Kind::NotFound, operation, "the project is gone"))
-        }
+        Ok(Value::Bool(false)) => Err(ConnectionError::new(Kind::NotFound, operation, "the project is gone")),
         Ok(_) => Err(ConnectionError::new(
             Kind::Protocol,
             operation,

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use magnus_core::connection::{
     ConnectionError, ConnectionErrorKind as Kind, Outcome, RemoteWrite, Written, WrittenTask,
 };
-use magnus_core::model::ExternalId;
+use magnus_core::model::{ExternalId, Field, RemoteField, RemoteValue};
 
 use super::{LeantimeConnection, WRITES, user_of};
 use crate::rpc::{Call, Effect};
@@ -107,7 +107,13 @@ impl LeantimeConnection {
                 .map_err(|error| again(error).with_outcome(Outcome::Applied).with_context("task", id))?;
             let row = answers.get(at).and_then(user_of);
             let task = row.and_then(|row| self.task(row));
-            let task = task.ok_or_else(|| unread("the new ticket cannot be read"))?;
+            let mut task = task.ok_or_else(|| unread("the new ticket cannot be read"))?;
+            // A single read does not tell the logged hours; of a new ticket they are known to be none.
+            let none = RemoteField {
+                value: RemoteValue::NULL,
+                derived: true,
+            };
+            task.fields.entry(Field::ActualHours).or_insert(none);
             Ok(Written::Task(Box::new(WrittenTask {
                 task,
                 before: None,

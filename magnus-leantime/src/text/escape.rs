@@ -42,7 +42,7 @@ pub(crate) fn markdown(literal: &str, care: Care, in_table: bool) -> String {
             '.' => care == Care::Strict && before.eq_ignore_ascii_case(&'w'),
             _ => false,
         };
-        if escaped && !(c == '&' && !is_reference(&chars[at + 1..])) {
+        if escaped && (c != '&' || is_reference(&chars[at + 1..])) {
             out.push('\\');
         }
         out.push(c);

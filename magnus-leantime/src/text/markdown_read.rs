@@ -96,12 +96,15 @@ fn table_of<'a>(node: &'a AstNode<'a>, alignments: &[TableAlignment], depth: usi
     Block::Table(Table { alignments, rows })
 }
 
+/// A raw tag that is still open, with what was written of it, and what it holds so far.
+type Level = (Option<(Mark, String)>, Vec<Inline>);
+
 fn inlines_of<'a>(node: &'a AstNode<'a>, depth: usize) -> Vec<Inline> {
     if depth > MAX_DEPTH {
         return vec![Inline::Text(text_below(node))];
     }
     // Raw tags come one by one; those of a known mark that are opened and closed here become the mark.
-    let mut levels: Vec<(Option<(Mark, String)>, Vec<Inline>)> = vec![(None, Vec::new())];
+    let mut levels: Vec<Level> = vec![(None, Vec::new())];
     for child in node.children() {
         let inline = match &child.data().value {
             NodeValue::HtmlInline(tag) => {
@@ -135,20 +138,20 @@ fn inlines_of<'a>(node: &'a AstNode<'a>, depth: usize) -> Vec<Inline> {
     levels.pop().map(|(_, content)| content).unwrap_or_default()
 }
 
-fn append(levels: &mut [(Option<(Mark, String)>, Vec<Inline>)], inline: Inline) {
+fn append(levels: &mut [Level], inline: Inline) {
     if let Some((_, content)) = levels.last_mut() {
         content.push(inline);
     }
 }
 
-fn close_unmatched(levels: &mut Vec<(Option<(Mark, String)>, Vec<Inline>)>) {
+fn close_unmatched(levels: &mut Vec<Level>) {
     if let Some((Some((_, tag)), content)) = levels.pop() {
         append(levels, Inline::Text(tag));
         content.into_iter().for_each(|inline| append(levels, inline));
     }
 }
 
-fn raw_tag(tag: &str, levels: &mut Vec<(Option<(Mark, String)>, Vec<Inline>)>) {
+fn raw_tag(tag: &str, levels: &mut Vec<Level>) {
     if comment(tag).is_some() {
         return;
     }

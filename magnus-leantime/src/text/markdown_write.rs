@@ -79,7 +79,9 @@ impl Writer {
             Block::Paragraph(content) => self.paragraph(content),
             Block::Heading(level, content) => {
                 let mut text = self.inlines(content, false);
-                if text.ends_with('#') {
+                // A closing run of # would be taken for part of the heading's frame.
+                let before = text.trim_end_matches('#');
+                if before.len() < text.len() && !before.ends_with('\\') {
                     text.insert(text.len() - 1, '\\');
                 }
                 format!("{} {text}", "#".repeat(usize::from(*level)))
@@ -103,18 +105,21 @@ impl Writer {
 
     fn list(&self, list: &List, flip: bool) -> String {
         let tight = list.items.iter().all(is_tight);
-        let mut number = u64::from(list.start.unwrap_or(0));
+        let numbers = u64::from(list.start.unwrap_or(0))..;
         let mut out = String::new();
-        for (at, item) in list.items.iter().enumerate() {
-            if at > 0 {
+        for (number, item) in numbers.zip(&list.items) {
+            if !out.is_empty() {
                 out.push_str(if tight { "\n" } else { "\n\n" });
             }
             let marker = match list.start {
                 Some(_) => format!("{number}{} ", if flip { ')' } else { '.' }),
                 None => format!("{} ", if flip { '*' } else { '-' }),
             };
-            number += 1;
             let mut text = self.joined(&item.blocks, if tight { "\n" } else { "\n\n" });
+            if let Some(Block::Rule) = item.blocks.first() {
+                // After a list's own marker, dashes would make the whole line a rule.
+                text.replace_range(.."---".len(), "___");
+            }
             if let Some(checked) = item.checked {
                 text = format!("[{}] {text}", if checked { 'x' } else { ' ' });
             }
@@ -211,7 +216,8 @@ fn next_char(next: Option<&Inline>) -> Option<char> {
 fn is_tight(item: &Item) -> bool {
     item.blocks.iter().enumerate().all(|(at, block)| match block {
         Block::Paragraph(_) => at == 0,
-        Block::List(_) => true,
+        // A list that does not begin with 1 cannot follow a text without an empty line between.
+        Block::List(list) => at == 0 || list.start.is_none_or(|start| start == 1),
         _ => false,
     })
 }

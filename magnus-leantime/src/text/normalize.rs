@@ -80,6 +80,12 @@ pub(crate) fn blocks(input: Vec<Block>) -> Vec<Block> {
         .map(|mut block| {
             if let Block::List(list) = &mut block {
                 list.items.retain(|item| !item.blocks.is_empty());
+                // In Markdown a check box stands before text; a quote or a table alone cannot have one.
+                for item in &mut list.items {
+                    item.checked = item
+                        .checked
+                        .filter(|_| matches!(item.blocks.first(), Some(Block::Paragraph(_))));
+                }
             }
             block
         })

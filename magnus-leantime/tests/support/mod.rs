@@ -1,5 +1,9 @@
 //! A connection to a router, and shorthands for values.
-#![allow(dead_code, reason = "each test file is a crate of its own and uses what it needs")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test file is a crate of its own and uses what it needs; a test that cannot go on has failed"
+)]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

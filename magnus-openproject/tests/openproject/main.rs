@@ -2,5 +2,6 @@
 
 mod reading;
 mod support;
+mod syncing;
 mod trouble;
 mod writing;

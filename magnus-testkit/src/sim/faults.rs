@@ -78,7 +78,8 @@ impl CallMatcher {
         self.when(move |call| call.query.contains(&part))
     }
 
-    /// Only JSON-RPC calls one of whose methods ends with this name (`addTicket` for `leantime.rpc.Tickets.addTicket`).
+    /// Only JSON-RPC calls one of whose methods ends with this name (`addTicket` for
+    /// `leantime.rpc.Tickets.addTicket`).
     #[must_use]
     pub fn rpc(self, method: &str) -> Self {
         let method = method.to_owned();

@@ -111,7 +111,8 @@ fn html(status: u16) -> Response<Body> {
     })
 }
 
-/// A response whose body breaks at once: over a socket the connection ends early, in the process the body is an error.
+/// A response whose body breaks at once: over a socket the connection ends early, in the process the body is an
+/// error.
 fn broken() -> Response<Body> {
     let error = io::Error::new(io::ErrorKind::ConnectionReset, "the simulated connection broke");
     Response::new(Body::from_stream(futures::stream::iter([Err::<Bytes, _>(error)])))

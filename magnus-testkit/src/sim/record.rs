@@ -63,7 +63,8 @@ fn rpc_methods(body: &Value) -> Vec<String> {
 pub struct Recorded {
     /// The request.
     pub call: Call,
-    /// The status that was answered, or `None` while there is no answer (also: the caller went away, or a fault hangs).
+    /// The status that was answered, or `None` while there is no answer (also: the caller went away, or a fault
+    /// hangs).
     pub status: Option<u16>,
 }
 

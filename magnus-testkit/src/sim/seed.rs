@@ -1,5 +1,5 @@
-//! Realistic tasks, the same for the same seed: the titles, texts, dates and estimates that people really write, and the
-//! characters that break naive code.
+//! Realistic tasks, the same for the same seed: the titles, texts, dates and estimates that people really write, and
+//! the characters that break naive code.
 
 use chrono::{Days, NaiveDate};
 

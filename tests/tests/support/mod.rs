@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use magnus_core::connection::Connector;
-use magnus_core::engine::Engine;
+use magnus_core::engine::{Engine, SyncEngine};
 use magnus_core::layer::Layers;
 use magnus_core::memory::MemoryStore;
 use magnus_core::model::{
@@ -16,10 +16,7 @@ use magnus_core::model::{
 };
 use magnus_core::orchestrator::Orchestrator;
 use magnus_core::secret::{SecretError, SecretStore};
-use magnus_core::store::{
-    Changeset, ConflictQuery, Fence, HubStore, LinkStore, MappingWrite, ProjectWrite, SettingsStore, TaskStore,
-    TaskWrite, Unit,
-};
+use magnus_core::store::{Changeset, ConflictQuery, Fence, MappingWrite, ProjectWrite, TaskStore, TaskWrite, Unit};
 use magnus_leantime::LeantimeConnector;
 use magnus_openproject::OpenProjectConnector;
 use magnus_testkit::sim::leantime::{LeantimeOptions, LeantimeSimulator};
@@ -92,20 +89,27 @@ impl World {
         let leantime = LeantimeSimulator::new(setup.leantime);
         let store = setup.store.unwrap_or_else(|| Arc::new(MemoryStore::new()));
         let keys = Arc::new(Keys::default());
-        let op_connector: Arc<dyn Connector> =
-            Arc::new(OpenProjectConnector::new(Arc::new(RouterTransport::new(openproject.router()))));
-        let lt_connector: Arc<dyn Connector> =
-            Arc::new(LeantimeConnector::new(Arc::new(RouterTransport::new(leantime.router()))));
-        let mut engine =
-            Engine::new(store.clone(), keys.clone()).with_connector(op_connector).with_connector(lt_connector);
+        let op_connector: Arc<dyn Connector> = Arc::new(OpenProjectConnector::new(Arc::new(RouterTransport::new(
+            openproject.router(),
+        ))));
+        let lt_connector: Arc<dyn Connector> = Arc::new(LeantimeConnector::new(Arc::new(RouterTransport::new(
+            leantime.router(),
+        ))));
+        let mut engine = Engine::new(Arc::clone(&store), Arc::clone(&keys) as Arc<dyn SecretStore>)
+            .with_connector(op_connector)
+            .with_connector(lt_connector);
         if let Some(layers) = setup.layers {
             engine = engine.with_layers(move |settings, connection| layers.wrap(&settings.name, connection));
         }
         let engine = Arc::new(engine);
-        let orchestrator = Orchestrator::builder(store.clone(), engine.clone()).build();
+        let orchestrator =
+            Orchestrator::builder(Arc::clone(&store), Arc::clone(&engine) as Arc<dyn SyncEngine>).build();
         let now = magnus_core::clock::Clock::now(&magnus_core::clock::SystemClock);
         let mut ids = Vec::new();
-        for (tool, key) in [("openproject", openproject.api_key()), ("leantime", leantime.api_key().to_owned())] {
+        for (tool, key) in [
+            ("openproject", openproject.api_key()),
+            ("leantime", leantime.api_key().to_owned()),
+        ] {
             let url = format!("https://{tool}.test");
             let mut settings = ConnectionSettings::new(ToolName::new(tool), format!("the {tool}"), url, now);
             (setup.settings)(&mut settings);
@@ -113,12 +117,23 @@ impl World {
             keys.put(settings.id, SecretString::from(key)).await.unwrap();
             ids.push(settings.id);
         }
-        Self { openproject, leantime, store, keys, orchestrator, engine, op: ids[0], lt: ids[1] }
+        Self {
+            openproject,
+            leantime,
+            store,
+            keys,
+            orchestrator,
+            engine,
+            op: ids[0],
+            lt: ids[1],
+        }
     }
 
     /// Makes a project in both tools and in the hub, and maps them.
     pub(crate) async fn common_project(&self, name: &str) -> Common {
-        let op = self.openproject.create_project(name, &name.to_lowercase().replace(' ', "-"));
+        let op = self
+            .openproject
+            .create_project(name, &name.to_lowercase().replace(' ', "-"));
         let lt = self.leantime.create_project(name);
         let project = Project::new(name, magnus_core::clock::Clock::now(&magnus_core::clock::SystemClock));
         let hub = project.id;
@@ -127,7 +142,10 @@ impl World {
             expected: None,
         };
         let changeset = Changeset {
-            projects: vec![ProjectWrite { project, expected: None }],
+            projects: vec![ProjectWrite {
+                project,
+                expected: None,
+            }],
             mappings: vec![mapping(self.op, op.to_string()), mapping(self.lt, lt.to_string())],
             ..Changeset::new()
         };
@@ -165,7 +183,11 @@ impl World {
 
     /// Everything written anywhere so far.
     pub(crate) fn writes(&self) -> (usize, usize, u64) {
-        (self.openproject.writes(), self.leantime.writes(), self.store.changed_rows().total())
+        (
+            self.openproject.writes(),
+            self.leantime.writes(),
+            self.store.changed_rows().total(),
+        )
     }
 
     pub(crate) async fn tasks(&self, project: ProjectId) -> BTreeMap<TaskId, Task> {
@@ -176,7 +198,12 @@ impl World {
     pub(crate) async fn task(&self, project: ProjectId, title: &str) -> Task {
         let tasks = self.tasks(project).await;
         let found: Vec<&Task> = tasks.values().filter(|task| task.title == title).collect();
-        assert_eq!(found.len(), 1, "{title:?}: {:?}", tasks.values().map(|task| &task.title).collect::<Vec<_>>());
+        assert_eq!(
+            found.len(),
+            1,
+            "{title:?}: {:?}",
+            tasks.values().map(|task| &task.title).collect::<Vec<_>>()
+        );
         found[0].clone()
     }
 
@@ -190,9 +217,17 @@ impl World {
     }
 
     pub(crate) async fn add(&self, project: ProjectId, title: &str) -> TaskId {
-        let task = Task::new(project, title, magnus_core::clock::Clock::now(&magnus_core::clock::SystemClock));
+        let task = Task::new(
+            project,
+            title,
+            magnus_core::clock::Clock::now(&magnus_core::clock::SystemClock),
+        );
         let id = task.id;
-        self.write(TaskWrite::Insert { task: Box::new(task), guard: None }).await;
+        self.write(TaskWrite::Insert {
+            task: Box::new(task),
+            guard: None,
+        })
+        .await;
         id
     }
 
@@ -201,13 +236,36 @@ impl World {
         let expected = task.version;
         let before = task.get(field);
         let patch: TaskPatch = [(field, value)].into_iter().collect();
-        patch.apply(&mut task, magnus_core::clock::Clock::now(&magnus_core::clock::SystemClock)).unwrap();
-        self.write(TaskWrite::Update { task: Box::new(task), expected }).await;
+        patch
+            .apply(
+                &mut task,
+                magnus_core::clock::Clock::now(&magnus_core::clock::SystemClock),
+            )
+            .unwrap();
+        self.write(TaskWrite::Update {
+            task: Box::new(task),
+            expected,
+        })
+        .await;
         before
     }
 
+    pub(crate) async fn delete(&self, id: TaskId) {
+        let mut task = self.store.tasks(vec![id]).await.unwrap().remove(0);
+        let expected = task.version;
+        task.deleted_at = Some(magnus_core::clock::Clock::now(&magnus_core::clock::SystemClock));
+        self.write(TaskWrite::Update {
+            task: Box::new(task),
+            expected,
+        })
+        .await;
+    }
+
     async fn write(&self, write: TaskWrite) {
-        let unit = Unit { tasks: vec![write], ..Unit::default() };
+        let unit = Unit {
+            tasks: vec![write],
+            ..Unit::default()
+        };
         let outcome = self.store.commit(Fence::Hub, Changeset::of(vec![unit])).await.unwrap();
         assert!(outcome.stale.is_empty(), "{outcome:?}");
     }

@@ -55,3 +55,28 @@ async fn starts_and_shutdowns_from_many_sides_leave_nothing_behind() {
     }
     assert_eq!(house.engine.overlaps.load(Ordering::SeqCst), 0);
 }
+
+/// A request that comes in while the lane before it is about to end is the one that is easily forgotten.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_request_that_meets_a_lane_about_to_end_is_not_forgotten() {
+    let house = Arc::new(House::new());
+    let orchestrator = house.orchestrator();
+    let mut tasks = Vec::new();
+    for name in ["a", "b", "c", "d"] {
+        let connection = house.connection(name).await;
+        let orchestrator = orchestrator.clone();
+        tasks.push(tokio::spawn(async move {
+            for _ in 0..300 {
+                let handle = orchestrator.start(RunRequest::new(connection)).await.unwrap();
+                assert_eq!(handle.wait().await.unwrap().state, RunState::Completed);
+            }
+        }));
+    }
+    for task in tasks {
+        tokio::time::timeout(Duration::from_secs(60), task)
+            .await
+            .expect("nobody waits for ever")
+            .unwrap();
+    }
+    assert_eq!(house.calls().len(), 1_200);
+}

@@ -1,6 +1,6 @@
 //! Changes of hub tasks make the other connections due.
 
-use magnus_core::model::{ConnectionId, Mapping, Project, RowVersion, RunRequest, Task};
+use magnus_core::model::{ConnectionId, Link, Mapping, Project, RowVersion, RunRequest, Task};
 use magnus_core::store::{Changeset, Fence, MappingWrite, ProjectWrite, Unit};
 
 use super::world::{insert_mapping, insert_task, update_link, update_task, with_link};
@@ -80,7 +80,16 @@ pub async fn what_changes_no_task_makes_nobody_due(world: World) -> Checked {
         ..task.clone()
     });
     let link_there = with_link(Unit::default(), &world.link_there(&task, 1));
-    world.commit(vec![update_link(&link), link_there, stale]).await?;
+    let mut taken_back = update_task(&task);
+    taken_back.links = update_link(&Link {
+        version: RowVersion(9),
+        ..link.clone()
+    })
+    .links;
+    let outcome = world
+        .commit(vec![update_link(&link), link_there, stale, taken_back])
+        .await?;
+    assert_eq!(outcome.stale.len(), 2);
     assert_eq!(world.store.due_connections().await?, []);
     Ok(())
 }

@@ -22,6 +22,22 @@ pub async fn a_commit_after_takeover_is_refused(world: World) -> Checked {
     Ok(())
 }
 
+/// The same process taking the lease anew fences off what it sent before.
+///
+/// # Errors
+/// Whatever the store answers.
+pub async fn a_commit_under_an_older_epoch_is_refused(world: World) -> Checked {
+    let holder = world.lease.holder.clone();
+    let taken = granted(world.store.acquire_lease(world.here, holder, TTL).await?);
+    assert_kind(
+        world.commit(vec![insert_task(&world.task("Late"))]).await,
+        StoreErrorKind::Fenced,
+    );
+    let new = Changeset::of(vec![insert_task(&world.task("New"))]);
+    world.store.commit(Fence::Lease(taken), new).await?;
+    Ok(())
+}
+
 /// A lease that ran out is worth nothing, though nobody took it.
 ///
 /// # Errors

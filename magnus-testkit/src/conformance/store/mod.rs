@@ -82,6 +82,7 @@ macro_rules! store_tests {
         );
         $crate::store_tests!(@group $factory, fences:
             a_commit_after_takeover_is_refused,
+            a_commit_under_an_older_epoch_is_refused,
             a_commit_after_expiry_is_refused,
             a_commit_after_release_is_refused,
             an_edit_of_the_hub_needs_no_lease,

@@ -66,6 +66,11 @@ fn overflowing(input: &str) -> Option<NaiveDate> {
     first.checked_add_days(Days::new(day.checked_sub(1)?))
 }
 
+/// A local time as it is stored.
+pub(super) fn local(time: Option<NaiveDateTime>, zone: Tz) -> Option<String> {
+    time.and_then(|time| to_utc(time, zone))
+}
+
 fn to_utc(local: NaiveDateTime, zone: Tz) -> Option<String> {
     let found = zone.from_local_datetime(&local);
     found

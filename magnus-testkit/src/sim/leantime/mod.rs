@@ -8,6 +8,7 @@ mod http;
 mod listing;
 mod projects;
 mod rpc;
+mod seeding;
 mod state;
 mod tickets;
 mod users;

@@ -71,8 +71,8 @@ impl Workflow {
     }
 }
 
-/// The settings of a simulated instance. The defaults are the simple traits: nothing is derived, every status change is
-/// allowed, every day is a working day.
+/// The settings of a simulated instance. The defaults are the simple traits: nothing is derived, every status change
+/// is allowed, every day is a working day.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct OpenProjectOptions {

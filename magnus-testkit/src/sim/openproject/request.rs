@@ -1,4 +1,5 @@
-//! Reads the body of a create or update: what was sent, told apart from what was left out. Unknown attributes are dropped.
+//! Reads the body of a create or update: what was sent, told apart from what was left out. Unknown attributes are
+//! dropped.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -314,7 +314,8 @@ impl OpenProjectSimulator {
         write::insert(state, options, project, OTHER_USER, subject, fill)
     }
 
-    /// Changes a work package as the other user: version and time move if something changed, and its ancestors with it.
+    /// Changes a work package as the other user: version and time move if something changed, and its ancestors with
+    /// it.
     pub fn edit_work_package(&self, id: u64, change: impl FnOnce(&mut WorkPackage)) {
         let mut instance = self.lock();
         let Instance { state, options } = &mut *instance;

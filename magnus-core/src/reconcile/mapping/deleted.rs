@@ -1,0 +1,208 @@
+//! Items that are gone on one side.
+
+use super::planner::Planner;
+use super::{Entry, Push};
+use crate::model::{
+    DeletionPolicy, Field, HistoryEntry, Link, LinkState, LocalBase, RemoteBase, RemoteTask, Rule, Side, Status, Task,
+    Value,
+};
+use crate::reconcile::lens::{Lens, Sendable};
+use crate::reconcile::observation::Absence;
+use crate::reconcile::plan::PlannedAction;
+use crate::store::{TaskWrite, Unit};
+
+impl<'a> Planner<'a> {
+    pub(super) fn not_observed(&mut self, task: &'a Task, link: &'a Link) {
+        match self.input.observation.absent.get(&link.external_id) {
+            Some(Absence::Gone) if task.is_deleted() => {
+                let after = Link {
+                    state: LinkState::GoneLocal,
+                    ..link.clone()
+                };
+                self.relink(task, link, after, "gone on both sides");
+            }
+            Some(Absence::Gone) => self.gone_in_tool(task, link),
+            Some(Absence::MovedTo(project)) => {
+                let mapped = self
+                    .input
+                    .mappings
+                    .iter()
+                    .any(|other| other.external_id == *project && other.enabled);
+                if mapped {
+                    // The mapping of its new project takes it up.
+                    self.plan.unchanged.push(link.task_id);
+                } else {
+                    let after = Link {
+                        state: LinkState::OutOfScope,
+                        ..link.clone()
+                    };
+                    self.relink(
+                        task,
+                        link,
+                        after,
+                        "out_of_scope: moved to a project of the tool that is not mapped",
+                    );
+                }
+            }
+            Some(Absence::Unsure(reason)) => {
+                let reason = format!("absence_unproven: {reason}");
+                self.skip(
+                    task.title.clone(),
+                    Some(task.id),
+                    Some(link.external_id.clone()),
+                    reason,
+                );
+            }
+            None => self.plan.unchanged.push(link.task_id),
+        }
+    }
+
+    /// The tool's side is gone, with evidence. Before anything is deleted in the hub it must be seen so in two runs.
+    pub(super) fn gone_in_tool(&mut self, task: &'a Task, link: &'a Link) {
+        let run = self.setting().run_id;
+        let gone = Link {
+            state: LinkState::GoneRemote,
+            absent_since: Some(run),
+            ..link.clone()
+        };
+        let policy = self.input.options.deletions;
+        if policy == DeletionPolicy::Keep || !self.setting().direction.pulls() {
+            return self.relink(task, link, gone, "gone in the tool; kept in the hub");
+        }
+        if edited_in_hub(task, link) {
+            return self.relink(
+                task,
+                link,
+                gone,
+                "gone in the tool; kept in the hub, where it was edited since",
+            );
+        }
+        if link.absent_since.is_none_or(|seen| seen == run) {
+            let after = Link {
+                absent_since: Some(run),
+                ..link.clone()
+            };
+            return self.relink(
+                task,
+                link,
+                after,
+                "gone in the tool; believed if the next run finds it so too",
+            );
+        }
+        let now = self.setting().now;
+        let mut after = task.clone();
+        after.updated_at = now;
+        match policy {
+            DeletionPolicy::Archive => after.archived_at = Some(now),
+            _ => after.deleted_at = Some(now),
+        }
+        self.relink(task, link, gone, "gone in the tool");
+        if let Some(entry) = self.plan.entries.last_mut() {
+            entry.action = Some(PlannedAction::DeleteInHub);
+            entry.unit.tasks.push(TaskWrite::Update {
+                task: Box::new(after),
+                expected: task.version,
+            });
+            entry.unit.history.push(HistoryEntry {
+                task_id: task.id,
+                run_id: Some(run),
+                connection_id: Some(link.connection_id),
+                field: None,
+                before: Value::text(task.title.clone()),
+                after: Value::Empty,
+                side: Side::Hub,
+                rule: Rule::Deleted,
+                at: now,
+            });
+        }
+    }
+
+    pub(super) fn deleted_in_hub(&mut self, task: &'a Task, link: &'a Link, remote: Option<&'a RemoteTask>) {
+        let kept = Link {
+            state: LinkState::GoneLocal,
+            ..link.clone()
+        };
+        if self.input.options.deletions == DeletionPolicy::Keep {
+            return self.relink(task, link, kept, "deleted in the hub; kept in the tool");
+        }
+        if !self.setting().direction.pushes() {
+            let reason = "direction: deleted in the hub; this run may not change the tool".to_owned();
+            return self.skip(
+                task.title.clone(),
+                Some(task.id),
+                Some(link.external_id.clone()),
+                reason,
+            );
+        }
+        if let Some(reason) = self.input.blocked.get(&task.id) {
+            let reason = reason.clone();
+            return self.skip(
+                task.title.clone(),
+                Some(task.id),
+                Some(link.external_id.clone()),
+                reason,
+            );
+        }
+        if remote.is_some_and(|remote| edited_in_tool(link, remote)) {
+            return self.relink(
+                task,
+                link,
+                kept,
+                "deleted in the hub; kept in the tool, where it was edited since",
+            );
+        }
+        let push = if self.input.options.deletions == DeletionPolicy::Archive {
+            let Some(remote) = remote else { return };
+            let lens = Lens::new(self.input.translator, &self.input.mapping.external_id, &self.references);
+            match lens.encode(Field::Status, &Value::Status(Status::Cancelled)) {
+                Sendable::Now(status) => Push::Archive {
+                    link_id: link.id,
+                    task_id: task.id,
+                    remote: Box::new(remote.clone()),
+                    status,
+                },
+                _ => {
+                    return self.relink(
+                        task,
+                        link,
+                        kept,
+                        "deleted in the hub; the tool has no status for archived",
+                    );
+                }
+            }
+        } else {
+            Push::Delete {
+                link_id: link.id,
+                task_id: task.id,
+                external_id: link.external_id.clone(),
+            }
+        };
+        self.plan.entries.push(Entry {
+            action: Some(PlannedAction::DeleteInTool),
+            title: task.title.clone(),
+            task_id: Some(task.id),
+            external_id: Some(link.external_id.clone()),
+            changes: Vec::new(),
+            reason: None,
+            conflicted: false,
+            unit: Unit::default(),
+            push: Some(push),
+        });
+    }
+}
+
+fn edited_in_hub(task: &Task, link: &Link) -> bool {
+    link.bases.iter().any(|(field, base)| match &base.local {
+        LocalBase::Agreed(value) => !value.is_same(&task.get(*field), *field),
+        LocalBase::Unsent => false,
+    })
+}
+
+fn edited_in_tool(link: &Link, remote: &RemoteTask) -> bool {
+    link.bases
+        .iter()
+        .any(|(field, base)| match (&base.remote, remote.fields.get(field)) {
+            (RemoteBase::Agreed(value), Some(now)) => !now.derived && *value != now.value,
+            _ => false,
+        })
+}

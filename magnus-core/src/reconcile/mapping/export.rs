@@ -1,0 +1,110 @@
+//! New items of the tool from hub tasks.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::planner::Planner;
+use super::{Entry, Push};
+use crate::connection::FieldSupport;
+use crate::model::{Field, Rule, Side, Task, TaskId};
+use crate::reconcile::decide::Hold;
+use crate::reconcile::hierarchy::depths;
+use crate::reconcile::item::Outgoing;
+use crate::reconcile::lens::{Lens, Sendable};
+use crate::reconcile::matching::Matches;
+use crate::reconcile::plan::{FieldChange, PlannedAction};
+use crate::store::Unit;
+
+impl<'a> Planner<'a> {
+    pub(super) fn create_in_tool(&mut self, matches: &Matches) {
+        let paired: HashSet<TaskId> = matches.pairs.iter().map(|(task, _)| *task).collect();
+        let mut wanted: Vec<&'a Task> = self
+            .input
+            .tasks
+            .values()
+            .filter(|task| self.is_ours(task) && !task.is_deleted() && task.archived_at.is_none())
+            .filter(|task| !self.by_task.contains_key(&task.id) && !paired.contains(&task.id))
+            .collect();
+        wanted.sort_by_key(|task| task.id);
+        let mut creating = Vec::new();
+        for task in wanted {
+            let reason = if let Some(reason) = matches.ambiguous_tasks.get(&task.id) {
+                Some(format!("ambiguous_match: {reason}"))
+            } else if !self.setting().direction.pushes() {
+                Some("direction: this run may not change the tool".to_owned())
+            } else if let Some(reason) = self.input.blocked.get(&task.id) {
+                Some(reason.clone())
+            } else {
+                self.input.no_creation.map(str::to_owned)
+            };
+            match reason {
+                Some(reason) => self.skip(task.title.clone(), Some(task.id), None, reason),
+                None => creating.push(task),
+            }
+        }
+        for task in &creating {
+            self.references.plan_creation(task.id);
+        }
+        let ids: Vec<TaskId> = creating.iter().map(|task| task.id).collect();
+        let depths = depths(&ids, &self.parents);
+        creating.sort_by_key(|task| (depths.get(&task.id).copied().unwrap_or_default(), task.id));
+        for task in creating {
+            let depth = depths.get(&task.id).copied().unwrap_or_default();
+            self.export(task, depth);
+        }
+    }
+
+    pub(super) fn export(&mut self, task: &'a Task, depth: usize) {
+        let lens = Lens::new(self.input.translator, &self.input.mapping.external_id, &self.references);
+        let mut fields = BTreeMap::new();
+        let mut changes = Vec::new();
+        for (field, support) in &self.setting().capabilities.fields {
+            let local = task.get(*field);
+            if *support != FieldSupport::ReadWrite || local.is_empty() {
+                continue;
+            }
+            let sent = lens.encode(*field, &local);
+            let note = match &sent {
+                Sendable::Unholdable(reason) => Some(format!("{}: {reason}", Hold::Unholdable.as_str())),
+                _ => None,
+            };
+            changes.push(FieldChange {
+                field: *field,
+                side: note.is_none().then_some(Side::External),
+                before: String::new(),
+                after: local.to_string(),
+                note: note.clone(),
+            });
+            if note.is_none() {
+                fields.insert(
+                    *field,
+                    Outgoing {
+                        local,
+                        sent,
+                        seen: None,
+                        loser: None,
+                        rule: Rule::Created,
+                    },
+                );
+            }
+        }
+        if !fields.contains_key(&Field::Title) {
+            let reason = "unholdable: the tool cannot hold the title".to_owned();
+            return self.skip(task.title.clone(), Some(task.id), None, reason);
+        }
+        self.plan.entries.push(Entry {
+            action: Some(PlannedAction::CreateInTool),
+            title: task.title.clone(),
+            task_id: Some(task.id),
+            external_id: None,
+            changes,
+            reason: None,
+            conflicted: false,
+            unit: Unit::default(),
+            push: Some(Push::Create {
+                task: Box::new(task.clone()),
+                fields,
+                depth,
+            }),
+        });
+    }
+}

@@ -1,0 +1,173 @@
+//! New hub tasks from the tool's items.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use super::Entry;
+use super::planner::Planner;
+use crate::connection::Decoded;
+use crate::model::{
+    Base, ExternalId, Field, HistoryEntry, Link, LocalBase, MatchPolicy, RemoteBase, RemoteTask, Rule, Side, Task,
+    TaskId, Value,
+};
+use crate::reconcile::decide::Hold;
+use crate::reconcile::hierarchy::{closes_cycle, depths};
+use crate::reconcile::lens::Lens;
+use crate::reconcile::matching::Matches;
+use crate::reconcile::plan::{FieldChange, PlannedAction};
+use crate::store::{LinkWrite, MatchGuard, TaskWrite, Unit};
+
+impl<'a> Planner<'a> {
+    pub(super) fn create_in_hub(&mut self, matches: &Matches) {
+        let skipped: Vec<&'a RemoteTask> = self
+            .input
+            .observation
+            .tasks
+            .values()
+            .filter(|remote| remote.skip.is_some())
+            .collect();
+        for remote in skipped {
+            let reason = remote.skip.clone().unwrap_or_default();
+            self.skip(remote.title().to_owned(), None, Some(remote.id.clone()), reason);
+        }
+        let held_back = match self.input.no_import {
+            Some(reason) => Some(reason),
+            None if !self.setting().direction.pulls() => Some("direction: this run may not change the hub"),
+            None => None,
+        };
+        let paired: HashSet<&ExternalId> = matches.pairs.iter().map(|(_, external)| external).collect();
+        let unmatched: Vec<&'a RemoteTask> = self
+            .unlinked_remotes()
+            .filter(|remote| !paired.contains(&remote.id))
+            .collect();
+        for remote in unmatched {
+            let reason = match (matches.ambiguous_externals.get(&remote.id), held_back) {
+                (Some(reason), _) => format!("ambiguous_match: {reason}"),
+                (None, Some(reason)) => reason.to_owned(),
+                (None, None) => continue,
+            };
+            self.skip(remote.title().to_owned(), None, Some(remote.id.clone()), reason);
+        }
+        let imports = std::mem::take(&mut self.imports);
+        let ids: Vec<TaskId> = imports.iter().map(|(task, _)| *task).collect();
+        let mut parents: HashMap<TaskId, TaskId> = HashMap::new();
+        for (task, remote) in &imports {
+            let parent = remote.value(Field::Parent).and_then(|value| value.as_external_id());
+            if let Some(parent) = parent.and_then(|parent| self.references.task(&parent))
+                && !closes_cycle(*task, parent, &parents)
+            {
+                parents.insert(*task, parent);
+            }
+        }
+        let depths = depths(&ids, &parents);
+        let mut ordered = imports;
+        ordered.sort_by_key(|(task, _)| depths.get(task).copied().unwrap_or_default());
+        for (task, remote) in ordered {
+            let entry = self.import(task, remote, parents.get(&task).copied());
+            self.parents.extend(parents.get(&task).map(|parent| (task, *parent)));
+            self.plan.entries.push(entry);
+        }
+    }
+
+    pub(super) fn import(&self, id: TaskId, remote: &RemoteTask, parent: Option<TaskId>) -> Entry {
+        let setting = self.setting();
+        let mapping = self.input.mapping;
+        let lens = Lens::new(self.input.translator, &mapping.external_id, &self.references);
+        let mut task = Task::new(mapping.project_id, "(no title)", setting.now);
+        task.id = id;
+        task.source_tool = Some(setting.capabilities.tool.clone());
+        let mut link = Link::new(mapping, id, remote.id.clone(), setting.now);
+        link.external_url.clone_from(&remote.url);
+        link.last_sync_at = Some(setting.now);
+        let mut changes = Vec::new();
+        for field in setting.capabilities.fields.keys() {
+            let Some(observed) = remote.fields.get(field) else {
+                continue;
+            };
+            let decoded = match lens.decode(*field, &observed.value) {
+                Decoded::Exact(Value::Task(found)) if parent != Some(found) => {
+                    Decoded::Unresolved("the tool's parent would close a cycle".to_owned())
+                }
+                decoded => decoded,
+            };
+            let taken = match decoded {
+                Decoded::Exact(value) | Decoded::Approximate(value) => {
+                    task.set(*field, value).map_err(|error| error.to_string())
+                }
+                Decoded::Unresolved(reason) => Err(reason),
+            };
+            let base = match taken {
+                Ok(()) => Base::agreed(task.get(*field), observed.value.clone()),
+                Err(reason) => {
+                    changes.push(FieldChange {
+                        field: *field,
+                        side: None,
+                        before: task.get(*field).to_string(),
+                        after: observed.value.to_string(),
+                        note: Some(format!("{}: {reason}", Hold::Unresolved.as_str())),
+                    });
+                    Base {
+                        local: LocalBase::Agreed(task.get(*field)),
+                        remote: RemoteBase::Unseen(observed.value.clone()),
+                    }
+                }
+            };
+            link.bases.insert(*field, base);
+        }
+        if !remote.metadata.is_empty() {
+            let data = serde_json::Value::Object(remote.metadata.clone());
+            task.metadata
+                .insert(setting.capabilities.tool.as_str().to_owned(), data);
+        }
+        let guard = (self.input.options.matching != MatchPolicy::None).then(|| self.match_guard(&task));
+        let title = task.title.clone();
+        let history = HistoryEntry {
+            task_id: id,
+            run_id: Some(setting.run_id),
+            connection_id: Some(mapping.connection_id),
+            field: None,
+            before: Value::Empty,
+            after: Value::text(title.clone()),
+            side: Side::Hub,
+            rule: Rule::Created,
+            at: setting.now,
+        };
+        Entry {
+            action: Some(PlannedAction::CreateInHub),
+            title,
+            task_id: Some(id),
+            external_id: Some(remote.id.clone()),
+            changes,
+            reason: None,
+            conflicted: false,
+            unit: Unit {
+                tasks: vec![TaskWrite::Insert {
+                    task: Box::new(task),
+                    guard,
+                }],
+                links: vec![LinkWrite {
+                    link: Box::new(link),
+                    expected: None,
+                }],
+                history: vec![history],
+                ..Unit::default()
+            },
+            push: None,
+        }
+    }
+
+    pub(super) fn match_guard(&self, task: &Task) -> MatchGuard {
+        let title_key = task.title_key();
+        let known: BTreeSet<TaskId> = self
+            .input
+            .tasks
+            .values()
+            .filter(|other| self.is_ours(other) && other.title_key() == title_key)
+            .map(|other| other.id)
+            .collect();
+        MatchGuard {
+            project_id: task.project_id,
+            title_key,
+            known,
+        }
+    }
+}

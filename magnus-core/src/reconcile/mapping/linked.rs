@@ -1,0 +1,109 @@
+//! Items that are on both sides: merged, moved, revived.
+
+use super::planner::Planner;
+use crate::model::{Link, LinkState, RemoteTask, RowVersion, Task};
+use crate::reconcile::item::Item;
+use crate::reconcile::plan::PlannedAction;
+use crate::store::{TaskWrite, Unit};
+
+impl<'a> Planner<'a> {
+    pub(super) fn merge_linked(&mut self) {
+        let links: Vec<&'a Link> = self.input.links.iter().filter(|link| self.concerns(link)).collect();
+        for link in links {
+            if link.state == LinkState::Live {
+                self.plan.linked += 1;
+            }
+            let Some(task) = self.input.tasks.get(&link.task_id) else {
+                self.plan.unchanged.push(link.task_id);
+                continue;
+            };
+            let remote = self.input.observation.tasks.get(&link.external_id);
+            match (link.state, remote) {
+                (LinkState::Uncertain, _) => {
+                    let reason = "uncertain: it is not settled whether the tool has it".to_owned();
+                    self.skip(
+                        task.title.clone(),
+                        Some(task.id),
+                        Some(link.external_id.clone()),
+                        reason,
+                    );
+                }
+                (LinkState::GoneLocal, _) if task.is_deleted() => self.plan.unchanged.push(link.task_id),
+                (_, Some(remote)) if !task.is_deleted() => self.merge_present(task, link, remote),
+                (LinkState::Live, Some(remote)) => self.deleted_in_hub(task, link, Some(remote)),
+                (LinkState::Live, None) => self.not_observed(task, link),
+                _ => self.plan.unchanged.push(link.task_id),
+            }
+        }
+    }
+
+    /// A link concerns this mapping if it was made here, or if its external task shows up here.
+    pub(super) fn concerns(&self, link: &Link) -> bool {
+        let shown = self.input.observation.tasks.get(&link.external_id);
+        match shown {
+            Some(remote) => remote.project == self.input.mapping.external_id,
+            None => link.mapping_id == self.input.mapping.id,
+        }
+    }
+
+    pub(super) fn merge_present(&mut self, task: &'a Task, link: &'a Link, remote: &'a RemoteTask) {
+        let mapping = self.input.mapping;
+        let mut after = link.clone();
+        after.state = LinkState::Live;
+        after.absent_since = None;
+        let mut task_after = task.clone();
+        let mut move_to = None;
+        if link.mapping_id != mapping.id {
+            // The tool moved it here; the hub follows unless somebody moved it in the hub too.
+            after.mapping_id = mapping.id;
+            if self.setting().direction.pulls() {
+                task_after.project_id = mapping.project_id;
+            }
+        } else if task.project_id != mapping.project_id {
+            let target = self
+                .input
+                .mappings
+                .iter()
+                .find(|other| other.project_id == task.project_id);
+            match target {
+                Some(target) if self.setting().direction.pushes() => move_to = Some(Box::new(target.clone())),
+                Some(_) => {}
+                None => after.state = LinkState::OutOfScope,
+            }
+        }
+        if after.state == LinkState::OutOfScope {
+            return self.relink(
+                task,
+                link,
+                after,
+                "out_of_scope: moved to a hub project that is not mapped here",
+            );
+        }
+        let mut merge = self.merge(Item {
+            task: &task_after,
+            link,
+            link_after: &after,
+            remote,
+        });
+        if task_after.project_id != task.project_id {
+            ensure_task_write(&mut merge.unit, &task_after, task.version);
+            merge.pulls = true;
+        }
+        let entry = self.entry(PlannedAction::Update, task, link, remote, merge, move_to);
+        if entry.action.is_none() && entry.unit.is_empty() {
+            self.plan.unchanged.push(link.task_id);
+        } else {
+            self.plan.entries.push(entry);
+        }
+    }
+}
+
+/// Puts the task's project into the unit's write, or adds a write.
+fn ensure_task_write(unit: &mut Unit, after: &Task, expected: RowVersion) {
+    if unit.tasks.is_empty() {
+        unit.tasks.push(TaskWrite::Update {
+            task: Box::new(after.clone()),
+            expected,
+        });
+    }
+}

@@ -1,0 +1,143 @@
+//! What happens in one mapping: every linked item, then what has no link yet.
+
+mod deleted;
+mod export;
+mod import;
+mod linked;
+mod planner;
+mod unlinked;
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::item::{Outgoing, Setting};
+use super::observation::Observation;
+use super::plan::{FieldChange, PlannedAction};
+use crate::connection::Translator;
+use crate::model::{
+    Conflict, ConnectionOptions, ExternalId, Field, Link, LinkId, Mapping, RemoteTask, RemoteValue, Task, TaskId,
+};
+use crate::store::Unit;
+use planner::Planner;
+
+/// Everything that the plan of one mapping depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct MappingInput<'a> {
+    /// The mapping.
+    pub mapping: &'a Mapping,
+    /// All mappings of the connection.
+    pub mappings: &'a [Mapping],
+    /// The connection's options.
+    pub options: &'a ConnectionOptions,
+    /// The tasks of the hub project, and those of links that point out of it.
+    pub tasks: &'a HashMap<TaskId, Task>,
+    /// All links of the connection.
+    pub links: &'a [Link],
+    /// The open conflicts of the connection.
+    pub conflicts: &'a [Conflict],
+    /// What the tool showed.
+    pub observation: &'a Observation,
+    /// The tool's tables.
+    pub translator: &'a dyn Translator,
+    /// Why nothing may be created in the tool now; `None`: it may.
+    pub no_creation: Option<&'a str>,
+    /// Why no new item of the tool may be taken over now (a create is unsettled); `None`: it may.
+    pub no_import: Option<&'a str>,
+    /// Tasks whose remote write is unsettled or failed in this run: nothing is sent for them.
+    pub blocked: &'a HashMap<TaskId, String>,
+    /// What is the same for all items.
+    pub setting: Setting<'a>,
+}
+
+/// What goes to the tool for one item.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Push {
+    /// A new external task.
+    Create {
+        /// The hub task.
+        task: Box<Task>,
+        /// What is sent.
+        fields: BTreeMap<Field, Outgoing>,
+        /// How many of its ancestors are created by the same plan.
+        depth: usize,
+    },
+    /// A changed external task.
+    Update {
+        /// The link.
+        link_id: LinkId,
+        /// The hub task.
+        task_id: TaskId,
+        /// The external task as it was decided on.
+        remote: Box<RemoteTask>,
+        /// What is sent.
+        fields: BTreeMap<Field, Outgoing>,
+        /// The mapping to move it to.
+        move_to: Option<Box<Mapping>>,
+    },
+    /// A deleted external task.
+    Delete {
+        /// The link.
+        link_id: LinkId,
+        /// The hub task.
+        task_id: TaskId,
+        /// The external task.
+        external_id: ExternalId,
+    },
+    /// An archived external task: a tool archives by a status of its own.
+    Archive {
+        /// The link.
+        link_id: LinkId,
+        /// The hub task.
+        task_id: TaskId,
+        /// The external task as it was decided on.
+        remote: Box<RemoteTask>,
+        /// The status that stands for archived.
+        status: RemoteValue,
+    },
+}
+
+/// What happens to one item.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// What is shown of it; `None`: only bases move, nothing that a person would call a change.
+    pub action: Option<PlannedAction>,
+    /// Its title.
+    pub title: String,
+    /// The hub task.
+    pub task_id: Option<TaskId>,
+    /// The external task.
+    pub external_id: Option<ExternalId>,
+    /// The fields that change or are held.
+    pub changes: Vec<FieldChange>,
+    /// Why it is left alone.
+    pub reason: Option<String>,
+    /// Whether a conflict was found that was not on record.
+    pub conflicted: bool,
+    /// What changes in the hub.
+    pub unit: Unit,
+    /// What goes to the tool.
+    pub push: Option<Push>,
+}
+
+/// What happens in one mapping.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct MappingPlan {
+    /// Items for which something happens or that are skipped; parents before children.
+    pub entries: Vec<Entry>,
+    /// Linked items looked at and found unchanged.
+    pub unchanged: Vec<TaskId>,
+    /// Live links.
+    pub linked: u64,
+}
+
+/// Plans one mapping. Pure and total.
+#[must_use]
+pub fn plan_mapping(input: &MappingInput<'_>) -> MappingPlan {
+    let mut planner = Planner::new(input);
+    let matches = planner.match_unlinked();
+    planner.join_new(&matches);
+    planner.create_in_hub(&matches);
+    planner.link_matches(&matches);
+    planner.merge_linked();
+    planner.create_in_tool(&matches);
+    planner.plan
+}

@@ -1,0 +1,161 @@
+//! What the steps of planning a mapping share.
+
+use std::collections::HashMap;
+
+use super::{Entry, Push};
+use super::{MappingInput, MappingPlan};
+use crate::model::{Conflict, ExternalId, Field, Link, LinkId, LinkState, Mapping, RemoteTask, Task, TaskId};
+use crate::reconcile::item::{Item, ItemMerge, Setting, merge_item};
+use crate::reconcile::lens::{Lens, References};
+use crate::reconcile::plan::PlannedAction;
+use crate::store::{LinkWrite, Unit};
+
+pub(super) struct Planner<'a> {
+    pub(super) input: &'a MappingInput<'a>,
+    pub(super) references: References,
+    pub(super) by_task: HashMap<TaskId, &'a Link>,
+    pub(super) by_external: HashMap<&'a ExternalId, &'a Link>,
+    pub(super) open: HashMap<LinkId, HashMap<Field, &'a Conflict>>,
+    pub(super) parents: HashMap<TaskId, TaskId>,
+    pub(super) imports: Vec<(TaskId, &'a RemoteTask)>,
+    pub(super) plan: MappingPlan,
+}
+
+impl<'a> Planner<'a> {
+    pub(super) fn new(input: &'a MappingInput<'a>) -> Self {
+        let mut references = References::default();
+        let mut open: HashMap<LinkId, HashMap<Field, &Conflict>> = HashMap::new();
+        for link in input.links.iter().filter(|link| link.state == LinkState::Live) {
+            references.join(link.task_id, link.external_id.clone());
+        }
+        for conflict in input.conflicts {
+            open.entry(conflict.link_id)
+                .or_default()
+                .insert(conflict.field, conflict);
+        }
+        let parents = input
+            .tasks
+            .values()
+            .filter_map(|task| task.parent_id.map(|parent| (task.id, parent)))
+            .collect();
+        Self {
+            input,
+            references,
+            by_task: input.links.iter().map(|link| (link.task_id, link)).collect(),
+            by_external: input.links.iter().map(|link| (&link.external_id, link)).collect(),
+            open,
+            parents,
+            imports: Vec::new(),
+            plan: MappingPlan::default(),
+        }
+    }
+
+    pub(super) fn setting(&self) -> &Setting<'a> {
+        &self.input.setting
+    }
+
+    pub(super) fn is_ours(&self, task: &Task) -> bool {
+        task.project_id == self.input.mapping.project_id
+    }
+
+    pub(super) fn unlinked_remotes(&self) -> impl Iterator<Item = &'a RemoteTask> {
+        self.input
+            .observation
+            .tasks
+            .values()
+            .filter(|remote| !self.by_external.contains_key(&remote.id) && remote.skip.is_none())
+    }
+
+    pub(super) fn skip(&mut self, title: String, task: Option<TaskId>, external: Option<ExternalId>, reason: String) {
+        self.plan.entries.push(Entry {
+            action: Some(PlannedAction::Skip),
+            title,
+            task_id: task,
+            external_id: external,
+            changes: Vec::new(),
+            reason: Some(reason),
+            conflicted: false,
+            unit: Unit::default(),
+            push: None,
+        });
+    }
+
+    pub(super) fn merge(&self, item: Item<'_>) -> ItemMerge {
+        let lens = Lens::new(self.input.translator, &self.input.mapping.external_id, &self.references);
+        let none = HashMap::new();
+        let open = self.open.get(&item.link.id).unwrap_or(&none);
+        merge_item(item, open, &self.parents, &lens, self.setting())
+    }
+
+    pub(super) fn entry(
+        &self,
+        action: PlannedAction,
+        task: &Task,
+        link: &Link,
+        remote: &RemoteTask,
+        merge: ItemMerge,
+        move_to: Option<Box<Mapping>>,
+    ) -> Entry {
+        let held: Vec<String> = merge
+            .changes
+            .iter()
+            .filter(|change| change.side.is_none())
+            .filter_map(|change| Some(format!("{}: {}", change.field, change.note.as_deref()?)))
+            .collect();
+        let blocked = self.input.blocked.get(&task.id);
+        let wanted = !merge.pushes.is_empty() || move_to.is_some();
+        let push = (wanted && blocked.is_none()).then(|| Push::Update {
+            link_id: link.id,
+            task_id: task.id,
+            remote: Box::new(remote.clone()),
+            fields: merge.pushes,
+            move_to,
+        });
+        let changes_something = merge.pulls || push.is_some() || action != PlannedAction::Update;
+        let action = match (changes_something, held.is_empty() && !(wanted && blocked.is_some())) {
+            (true, _) => Some(action),
+            (false, false) => Some(PlannedAction::Skip),
+            (false, true) => None,
+        };
+        let reason = match blocked {
+            Some(reason) if wanted => Some(reason.clone()),
+            _ => (!held.is_empty()).then(|| held.join("; ")),
+        };
+        Entry {
+            action,
+            title: task.title.clone(),
+            task_id: Some(task.id),
+            external_id: Some(link.external_id.clone()),
+            changes: merge.changes,
+            reason,
+            conflicted: merge.new_conflict,
+            unit: merge.unit,
+            push,
+        }
+    }
+
+    pub(super) fn relink(&mut self, task: &Task, link: &Link, after: Link, reason: &str) {
+        if after == *link {
+            self.plan.unchanged.push(link.task_id);
+            return;
+        }
+        let write = LinkWrite {
+            link: Box::new(after),
+            expected: Some(link.version),
+        };
+        self.plan.entries.push(Entry {
+            action: Some(PlannedAction::Unlink),
+            title: task.title.clone(),
+            task_id: Some(task.id),
+            external_id: Some(link.external_id.clone()),
+            changes: Vec::new(),
+            reason: Some(reason.to_owned()),
+            conflicted: false,
+            unit: Unit {
+                links: vec![write],
+                ..Unit::default()
+            },
+            push: None,
+        });
+    }
+}

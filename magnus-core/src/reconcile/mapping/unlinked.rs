@@ -1,0 +1,91 @@
+//! What has no link yet: matched, or to be created on the other side.
+
+use std::collections::HashSet;
+
+use super::planner::Planner;
+use crate::model::{ExternalId, Link, LinkState, RemoteTask, TaskId, text};
+use crate::reconcile::item::Item;
+use crate::reconcile::matching::{Candidate, Matches, match_items};
+use crate::reconcile::plan::PlannedAction;
+
+impl<'a> Planner<'a> {
+    pub(super) fn match_unlinked(&self) -> Matches {
+        let tasks: Vec<Candidate<TaskId>> = self
+            .input
+            .tasks
+            .values()
+            .filter(|task| self.is_ours(task) && !task.is_deleted())
+            .map(|task| Candidate {
+                key: task.id,
+                title_key: task.title_key(),
+                linked: self.by_task.contains_key(&task.id),
+            })
+            .collect();
+        let observed = self
+            .input
+            .observation
+            .tasks
+            .values()
+            .filter(|remote| remote.skip.is_none())
+            .map(|remote| Candidate {
+                key: remote.id.clone(),
+                title_key: text::canonical_title(remote.title()),
+                linked: self.by_external.contains_key(&remote.id),
+            });
+        // A linked item that was not listed has, as far as we know, the title of its hub task.
+        let unlisted = self
+            .input
+            .links
+            .iter()
+            .filter(|link| link.mapping_id == self.input.mapping.id && link.state == LinkState::Live)
+            .filter(|link| !self.input.observation.tasks.contains_key(&link.external_id))
+            .filter_map(|link| {
+                let task = self.input.tasks.get(&link.task_id)?;
+                Some(Candidate {
+                    key: link.external_id.clone(),
+                    title_key: task.title_key(),
+                    linked: true,
+                })
+            });
+        let externals: Vec<Candidate<ExternalId>> = observed.chain(unlisted).collect();
+        match_items(self.input.options.matching, &tasks, &externals)
+    }
+
+    /// Gives the new items their counterparts beforehand, so that references among them resolve.
+    pub(super) fn join_new(&mut self, matches: &Matches) {
+        for (task, external) in &matches.pairs {
+            self.references.join(*task, external.clone());
+        }
+        if self.input.no_import.is_some() || !self.setting().direction.pulls() {
+            return;
+        }
+        let paired: HashSet<&ExternalId> = matches.pairs.iter().map(|(_, external)| external).collect();
+        let imports: Vec<&'a RemoteTask> = self
+            .unlinked_remotes()
+            .filter(|remote| !paired.contains(&remote.id) && !matches.ambiguous_externals.contains_key(&remote.id))
+            .collect();
+        for remote in imports {
+            let task = TaskId::generate();
+            self.references.join(task, remote.id.clone());
+            self.imports.push((task, remote));
+        }
+    }
+
+    pub(super) fn link_matches(&mut self, matches: &Matches) {
+        for (task, external) in &matches.pairs {
+            let (Some(task), Some(remote)) = (self.input.tasks.get(task), self.input.observation.tasks.get(external))
+            else {
+                continue;
+            };
+            let link = Link::new(self.input.mapping, task.id, external.clone(), self.setting().now);
+            let merge = self.merge(Item {
+                task,
+                link: &link,
+                link_after: &link,
+                remote,
+            });
+            let entry = self.entry(PlannedAction::Link, task, &link, remote, merge, None);
+            self.plan.entries.push(entry);
+        }
+    }
+}
