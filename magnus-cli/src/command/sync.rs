@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use magnus_core::engine::SyncEngine;
-use magnus_core::model::{ConnectionId, ConnectionSettings, Direction, Run, RunRequest, RunState};
+use magnus_core::model::{ConnectionId, ConnectionSettings, Direction, Run, RunRequest, RunState, Trigger};
 use magnus_core::orchestrator::Orchestrator;
 use serde_json::json;
 
@@ -105,7 +105,7 @@ async fn one(
     let recent = house.store.recent_runs(100).await?;
     let followed = recent
         .into_iter()
-        .filter(|run| run.queued_at >= began && run.connection_id != settings.id && run.state.is_final());
+        .filter(|run| run.queued_at >= began && run.request.trigger == Trigger::Ripple && run.state.is_final());
     runs.extend(followed);
     Ok(Done {
         runs,
