@@ -66,10 +66,9 @@ pub(crate) async fn run(house: &House, arguments: Arguments, json: bool) -> Resu
             None => all(&orchestrator, &connections, arguments.direction).await,
         }
     };
-    let interrupted = tokio::signal::ctrl_c();
     let done = tokio::select! {
         done = work => done,
-        _ = interrupted => {
+        () = asked_to_stop() => {
             plain::to_stderr("stopping between two operations...");
             orchestrator.shutdown(GRACE).await;
             return Err(Failure::stopped());
@@ -78,6 +77,26 @@ pub(crate) async fn run(house: &House, arguments: Arguments, json: bool) -> Resu
     orchestrator.shutdown(GRACE).await;
     follower.finish().await;
     answer(&connections, done?)
+}
+
+/// Ctrl-C, or the signal with which a service manager ends a program.
+async fn asked_to_stop() {
+    let interrupted = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = interrupted => {}
+                _ = terminated.recv() => {}
+            }
+            return;
+        }
+    }
+    if interrupted.await.is_err() {
+        // Without signals there is nothing to wait for: the sync goes on to its end.
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Runs one connection, and what follows from it on others.
