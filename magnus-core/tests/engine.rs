@@ -448,3 +448,22 @@ async fn too_large_a_plan_halts_before_anything_is_written() {
     assert!(end.message.unwrap().contains("501 creations"));
     assert!(end.report.plan.is_some());
 }
+
+#[tokio::test]
+async fn rule_19_a_field_never_compared_since_the_adoption_of_a_lost_create_still_goes_out() {
+    let (bench, toy) = one(Habits::exact()).await;
+    let task = bench.add("task").await;
+    toy.state().mishaps.push(Mishap::AnswerLost);
+    bench.sync(0).await;
+    bench
+        .edit(task, Field::DueDate, Value::Date("2026-12-24".parse().unwrap()))
+        .await;
+    toy.state().mishaps.push(Mishap::NeverArrived);
+    bench.sync(0).await;
+    bench.settle().await;
+    let id = toy.find("task")[0];
+    assert_eq!(
+        toy.value(id, Field::DueDate),
+        Value::Date("2026-12-24".parse().unwrap())
+    );
+}

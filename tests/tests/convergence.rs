@@ -500,6 +500,14 @@ fn day(value: usize, first: usize) -> Value {
     date(value, first).map_or(Value::Empty, Value::Date)
 }
 
+/// 150 for each policy, more if `PROPTEST_CASES` asks for more.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok())
+        .unwrap_or(150)
+}
+
 fn play(policy: ConflictPolicy, steps: Vec<Step>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -515,7 +523,7 @@ fn play(policy: ConflictPolicy, steps: Vec<Step>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, max_shrink_iters: 600, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 600, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_hub_and_both_tools_converge_when_people_decide(steps in steps()) {

@@ -1,6 +1,6 @@
 //! Descriptions: the hub's Markdown to Leantime's HTML and back.
 //!
-//! Both languages are read into one small document model ([`model`]) and written from it, so that what one
+//! Both languages are read into one small document model (`model`) and written from it, so that what one
 //! direction produces the other one reads as the same document. What neither can hold (fonts, colours, scripts) is
 //! left out on the way to Markdown and shown as text on the way to HTML.
 
