@@ -26,7 +26,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Answer, Failure> {
         return demo::run(arguments.json).await;
     }
     let house = House::open(arguments.database.as_deref()).await?;
-    match arguments.command {
+    let answer = match arguments.command {
         Command::Demo => demo::run(arguments.json).await,
         Command::Connect(options) => connect::run(&house, options).await,
         Command::Connections => connections::run(&house).await,
@@ -41,5 +41,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Answer, Failure> {
         Command::Task(command) => task::run(&house, command).await,
         Command::Conflicts(options) => conflicts::run(&house, options).await,
         Command::Resolve(options) => resolve::run(&house, options).await,
-    }
+    };
+    house.close().await;
+    answer
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use magnus_core::engine::SyncEngine;
-use magnus_core::model::{ConnectionId, ConnectionSettings, Direction, Run, RunRequest, RunState};
+use magnus_core::model::{ConnectionId, ConnectionSettings, Direction, Run, RunRequest, RunState, Trigger};
 use magnus_core::orchestrator::Orchestrator;
 use serde_json::json;
 
@@ -66,10 +66,9 @@ pub(crate) async fn run(house: &House, arguments: Arguments, json: bool) -> Resu
             None => all(&orchestrator, &connections, arguments.direction).await,
         }
     };
-    let interrupted = tokio::signal::ctrl_c();
     let done = tokio::select! {
         done = work => done,
-        _ = interrupted => {
+        () = asked_to_stop() => {
             plain::to_stderr("stopping between two operations...");
             orchestrator.shutdown(GRACE).await;
             return Err(Failure::stopped());
@@ -78,6 +77,26 @@ pub(crate) async fn run(house: &House, arguments: Arguments, json: bool) -> Resu
     orchestrator.shutdown(GRACE).await;
     follower.finish().await;
     answer(&connections, done?)
+}
+
+/// Ctrl-C, or the signal with which a service manager ends a program.
+async fn asked_to_stop() {
+    let interrupted = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = interrupted => {}
+                _ = terminated.recv() => {}
+            }
+            return;
+        }
+    }
+    if interrupted.await.is_err() {
+        // Without signals there is nothing to wait for: the sync goes on to its end.
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Runs one connection, and what follows from it on others.
@@ -105,7 +124,7 @@ async fn one(
     let recent = house.store.recent_runs(100).await?;
     let followed = recent
         .into_iter()
-        .filter(|run| run.queued_at >= began && run.connection_id != settings.id && run.state.is_final());
+        .filter(|run| run.queued_at >= began && run.request.trigger == Trigger::Ripple && run.state.is_final());
     runs.extend(followed);
     Ok(Done {
         runs,
