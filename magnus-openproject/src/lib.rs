@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod choices;
 mod client;
 mod connection;
 mod connector;

@@ -21,7 +21,7 @@ pub use request::{
     CreateTask, DeleteTask, FindCreated, Identity, ListIds, ListProjects, ListTasks, Page, PageToken, ProjectReading,
     ReadTask, Reading, RemoteWrite, UpdateTask, Written, WrittenTask,
 };
-pub use translator::{Decoded, Encoded, Translator};
+pub use translator::{Choice, Decoded, Encoded, Translator};
 
 /// Opens connections to one kind of tool. Registered by tool name; a host app adds its own.
 #[cfg_attr(feature = "mock", mockall::automock)]
