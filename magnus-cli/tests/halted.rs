@@ -18,14 +18,21 @@ async fn a_halted_plan_is_shown_then_confirmed_and_another_is_discarded() {
     }
     let before = pair.leantime.tickets().len();
     let said = pair.magnus.run(&["sync", "Board"]).ends(1);
-    assert_eq!(pair.leantime.tickets().len(), before, "nothing is written: {}", said.out);
+    assert_eq!(
+        pair.leantime.tickets().len(),
+        before,
+        "nothing is written: {}",
+        said.out
+    );
     assert!(said.out.contains("40 deletions"), "{}", said.out);
     let id = said.out.split("magnus confirm ").nth(1).unwrap();
     let id: String = id.chars().take_while(char::is_ascii_alphanumeric).collect();
 
     let plan = pair.magnus.run(&["plan", "show", &id]).ends(0);
     assert_eq!(plan.out.matches("delete in tool: plant").count(), 40, "{}", plan.out);
-    pair.magnus.run(&["confirm", "nosuchrun"]).complains(2, &["halted run", &id]);
+    pair.magnus
+        .run(&["confirm", "nosuchrun"])
+        .complains(2, &["halted run", &id]);
     pair.magnus.run(&["confirm", &id]).ends(0);
     assert_eq!(pair.leantime.tickets().len(), before - 40);
     let story = pair.magnus.run(&["why", "plant 50"]).ends(0);

@@ -32,9 +32,7 @@ impl Session {
         let links = self.store.links(self.settings.id).await?;
         let elsewhere: Vec<TaskId> = links
             .iter()
-            .filter(|link| {
-                link.mapping_id == mapping.id || active.observation.tasks.contains_key(&link.external_id)
-            })
+            .filter(|link| link.mapping_id == mapping.id || active.observation.tasks.contains_key(&link.external_id))
             .map(|link| link.task_id)
             .filter(|task| !tasks.contains_key(task))
             .collect();
