@@ -64,6 +64,8 @@ pub async fn what_we_made_is_found_wherever_it_is(fixture: &dyn ConnectionFixtur
 pub async fn a_change_whose_answer_was_lost_may_have_taken_place(fixture: &dyn ConnectionFixture) -> Checked {
     let bench = Bench::new(fixture).await?;
     let task = bench.create("Before").await?;
+    // A first change may teach the adapter how this version is written to.
+    let task = bench.update(&task, bench.titled("Just before")).await?.task;
     needs!(
         fixture.trouble(Calls::Writes, Trouble::LoseAnswer).await,
         "answers cannot be lost"

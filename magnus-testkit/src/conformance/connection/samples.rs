@@ -82,7 +82,7 @@ pub(super) const AWKWARD_TEXTS: [&str; 10] = [
     "- [ ] open\n- [x] done",
     "```rust\nfn main() {}\n```",
     "🎉 emoji, עברית, العربية, 日本語",
-    "a \\* literal star, an under_score and 2 \\< 3",
+    "a \\* literal star, an under_score, 2 \\< 3 & 3 > 2",
     "1. one\n2. two\n   - nested",
     "# Head\n\nwith a [link](https://example.org/?a=1&b=2)",
     "a `code span` and **bold** and *italic*",
