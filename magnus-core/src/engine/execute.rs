@@ -88,8 +88,11 @@ impl Session {
     /// Why the first plans want a person to look first. What a person has confirmed already does not count; what has
     /// changed since then does.
     pub(super) fn halts(&self, plans: &[(MappingPlan, usize)], confirmed: Option<&Plan>) -> Vec<String> {
-        let confirmed: HashSet<&PlannedItem> =
-            confirmed.iter().flat_map(|plan| &plan.mappings).flat_map(|mapping| &mapping.items).collect();
+        let confirmed: HashSet<&PlannedItem> = confirmed
+            .iter()
+            .flat_map(|plan| &plan.mappings)
+            .flat_map(|mapping| &mapping.items)
+            .collect();
         let mut extent = Extent::default();
         for (plan, in_tool) in plans {
             extent.linked += plan.linked;
@@ -273,7 +276,9 @@ fn shown(entry: &Entry) -> Option<PlannedItem> {
         action: entry.action?,
         title: entry.title.clone(),
         // A task that the run would make has a new id in every plan.
-        task_id: entry.task_id.filter(|_| entry.action != Some(PlannedAction::CreateInHub)),
+        task_id: entry
+            .task_id
+            .filter(|_| entry.action != Some(PlannedAction::CreateInHub)),
         external_id: entry.external_id.clone(),
         changes: entry.changes.clone(),
         reason: entry.reason.clone(),

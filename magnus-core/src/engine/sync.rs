@@ -313,7 +313,10 @@ impl Session {
             Some(plan) => Ok(Some(plan)),
             None => Err(self.error(
                 RunErrorKind::NothingToConfirm,
-                format!("run {id} is no halted run of connection {:?} with a plan", self.settings.name),
+                format!(
+                    "run {id} is no halted run of connection {:?} with a plan",
+                    self.settings.name
+                ),
             )),
         }
     }
