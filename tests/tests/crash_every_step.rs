@@ -17,6 +17,9 @@ use futures::FutureExt;
 use magnus_core::model::RunState;
 use magnus_testkit::crash::{CrashPoint, Mode};
 
+/// Dying before an effect is dying after the one before it: between two effects nothing happens that outlives a process.
+const MODES: [Mode; 3] = [Mode::StopAfter, Mode::AnswerLost, Mode::NeverArrived];
+
 /// What an undisturbed run of a scenario comes to.
 struct Undisturbed {
     state: State,
@@ -24,8 +27,8 @@ struct Undisturbed {
     effects: Vec<&'static str>,
 }
 
-async fn undisturbed(scenario: &Scenario, hub: Hub) -> Undisturbed {
-    let world = World::of(scenario, hub).await;
+async fn undisturbed(scenario: &Scenario, origin: &World) -> Undisturbed {
+    let world = origin.fork().await;
     let crash = CrashPoint::counting();
     let process = world.process("undisturbed", crash.clone());
     let ends = world.settle(&process, None, scenario.at_once).await.unwrap();
@@ -36,9 +39,15 @@ async fn undisturbed(scenario: &Scenario, hub: Hub) -> Undisturbed {
     }
 }
 
-/// One broken run, resumed. Answers what is amiss, or `None` if the step was not reached.
-async fn broken(scenario: &Scenario, hub: Hub, step: usize, mode: Mode, expected: &Undisturbed) -> Option<Vec<String>> {
-    let mut world = World::of(scenario, hub).await;
+/// One broken run, resumed until a whole round writes nothing. Answers what is amiss, or `None` if the step was not reached.
+async fn broken(
+    scenario: &Scenario,
+    origin: &World,
+    step: usize,
+    mode: Mode,
+    expected: &Undisturbed,
+) -> Option<Vec<String>> {
+    let mut world = origin.fork().await;
     let crash = CrashPoint::at(step, mode);
     let process = world.process("first", crash.clone());
     let mut ended = world.settle(&process, None, scenario.at_once).await;
@@ -59,16 +68,6 @@ async fn broken(scenario: &Scenario, hub: Hub, step: usize, mode: Mode, expected
     wanted.sort_by_key(|end| format!("{end:?}"));
     if ends != wanted {
         amiss.push(format!("the last runs ended {ends:?} instead of {wanted:?}"));
-    }
-    let before = world.writes().await;
-    let process = world.process("third", CrashPoint::counting());
-    for id in [world.op, world.lt] {
-        if let Some(Err(error)) = world.run(&process, id).await {
-            amiss.push(format!("one more run failed: {error}"));
-        }
-    }
-    if world.writes().await != before {
-        amiss.push("one more run wrote something".to_owned());
     }
     Some(amiss)
 }
@@ -96,17 +95,26 @@ async fn every_step(scenario: &Scenario, hub: Hub) -> Found {
         ran: 0,
         findings: Vec::new(),
     };
-    let expected = match caught(undisturbed(scenario, hub)).await {
-        Ok(expected) => expected,
+    let begun = caught(async {
+        let origin = World::of(scenario, hub).await;
+        let expected = undisturbed(scenario, &origin).await;
+        (origin, expected)
+    });
+    let (origin, expected) = match begun.await {
+        Ok(begun) => begun,
         Err(panic) => {
             found.findings.push(format!("{:?} undisturbed: {panic}", scenario.name));
             return found;
         }
     };
-    for mode in Mode::ALL {
+    for mode in MODES {
         for step in 1.. {
             let effect = expected.effects.get(step - 1).copied().unwrap_or("a later one");
-            let amiss = match caught(broken(scenario, hub, step, mode, &expected)).await {
+            if mode == Mode::NeverArrived && !matches!(effect, "create" | "update" | "delete" | "a later one") {
+                // A question that never arrived is an answer that was lost.
+                continue;
+            }
+            let amiss = match caught(broken(scenario, &origin, step, mode, &expected)).await {
                 Ok(None) => break,
                 Ok(Some(amiss)) => amiss,
                 Err(panic) => vec![panic],

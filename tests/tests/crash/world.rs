@@ -89,6 +89,7 @@ pub(crate) struct World {
     pub(crate) op_priorities: BTreeMap<String, u64>,
     keys: Arc<Keys>,
     common: BTreeMap<&'static str, Common>,
+    memory: Option<MemoryStore>,
     file: Option<tempfile::TempDir>,
 }
 
@@ -109,11 +110,14 @@ impl World {
         tools(&mut options);
         let openproject = OpenProjectSimulator::new(options);
         let leantime = LeantimeSimulator::new(LeantimeOptions::default());
-        let (store, file): (Arc<dyn TaskStore>, _) = match hub {
-            Hub::Memory => (Arc::new(MemoryStore::with_clock(clock.clone())), None),
+        let (store, memory, file): (Arc<dyn TaskStore>, _, _) = match hub {
+            Hub::Memory => {
+                let memory = MemoryStore::with_clock(clock.clone());
+                (Arc::new(memory.clone()), Some(memory), None)
+            }
             Hub::Sqlite => {
                 let file = tempfile::tempdir().unwrap();
-                (open(&file, &clock).await, Some(file))
+                (open(&file, &clock).await, None, Some(file))
             }
         };
         let mut keys = BTreeMap::new();
@@ -143,6 +147,7 @@ impl World {
             lt: ids[1],
             keys: Arc::new(Keys(keys)),
             common: BTreeMap::new(),
+            memory,
             file,
         };
         for name in ["Common", "Other"] {
@@ -165,6 +170,44 @@ impl World {
             perform(&world, *act).await;
         }
         world
+    }
+
+    /// A world of its own in which the same has happened.
+    pub(crate) async fn fork(&self) -> Self {
+        let clock = Arc::new(SetClock(AtomicI64::new(self.now().timestamp())));
+        let time = clock.clone();
+        let openproject = self.openproject.fork();
+        openproject.configure(|options| {
+            options.clock = magnus_testkit::sim::openproject::Clock::new(move || time.now());
+        });
+        let memory = self.memory.as_ref().map(|memory| memory.fork(clock.clone()));
+        let file = self.file.as_ref().map(|file| {
+            let copy = tempfile::tempdir().unwrap();
+            for entry in std::fs::read_dir(file.path()).unwrap() {
+                let entry = entry.unwrap();
+                std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+            }
+            copy
+        });
+        let store: Arc<dyn TaskStore> = match (&memory, &file) {
+            (Some(memory), _) => Arc::new(memory.clone()),
+            (None, Some(file)) => open(file, &clock).await,
+            (None, None) => unreachable!("a world has a hub"),
+        };
+        Self {
+            openproject,
+            leantime: self.leantime.fork(),
+            store,
+            clock,
+            op: self.op,
+            lt: self.lt,
+            op_statuses: self.op_statuses.clone(),
+            op_priorities: self.op_priorities.clone(),
+            keys: self.keys.clone(),
+            common: self.common.clone(),
+            memory,
+            file,
+        }
     }
 
     async fn make_common(&mut self, name: &'static str) {
@@ -258,6 +301,7 @@ impl World {
         for _ in 0..12 {
             self.clock.advance(PAUSE);
             let before = self.writes().await;
+            let broke_before = process.crash.fired();
             let ends = if at_once {
                 let (one, two) = futures::future::join(self.run(process, order[0]), self.run(process, order[1])).await;
                 vec![one?, two?]
@@ -265,7 +309,8 @@ impl World {
                 let one = self.run(process, order[0]).await?;
                 vec![one, self.run(process, order[1]).await?]
             };
-            if self.writes().await == before && ends.iter().all(Result::is_ok) {
+            let broke = process.crash.fired() != broke_before;
+            if self.writes().await == before && !broke && ends.iter().all(Result::is_ok) {
                 return Some(ends.into_iter().map(|end| end.unwrap().state).collect());
             }
             last = format!("{ends:?}");
