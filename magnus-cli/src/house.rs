@@ -45,6 +45,11 @@ impl House {
         Ok(Self { sqlite, store, hub })
     }
 
+    /// Closes the database, so that no side files are left.
+    pub(crate) async fn close(self) {
+        self.sqlite.close().await;
+    }
+
     /// Where keys are sealed. Only commands that need a key come here: the master key is made at first use.
     pub(crate) fn secrets(&self) -> Result<Arc<dyn SecretStore>, Failure> {
         let key = MasterKey::from_environment_or_file(self.sqlite.key_file())?;

@@ -62,3 +62,36 @@ async fn a_reader_who_leaves_is_no_error() {
         (Some(0), "")
     );
 }
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_that_is_stopped_is_not_in_progress_and_the_next_one_goes_on() {
+    let pair = Pair::connected().await;
+    pair.run(&["map", "--all"]).ends(0);
+    pair.openproject.reset_counts();
+    let slow = FaultRule::new(CallMatcher::any(), Fault::Delay(Duration::from_millis(300))).always();
+    pair.openproject.faults().inject(slow);
+    for signal in ["-INT", "-TERM"] {
+        let mut command = pair.magnus.command(&["sync", "Work"]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let calls = pair.openproject.recorder().total();
+        let child = command.spawn().unwrap();
+        let began = tokio::time::Instant::now();
+        while pair.openproject.recorder().total() == calls {
+            assert!(began.elapsed() < Duration::from_secs(60), "the process calls nobody");
+            tokio::task::yield_now().await;
+        }
+        let killed = std::process::Command::new("kill")
+            .args([signal, &child.id().to_string()])
+            .status();
+        assert!(killed.unwrap().success());
+        let output = tokio::task::block_in_place(|| child.wait_with_output().unwrap());
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("the next sync goes on"), "{said}");
+        assert_eq!(pair.run(&["status", "--json"]).ends(0).json()["in_progress"], 0);
+    }
+    pair.openproject.faults().clear();
+    pair.run(&["sync"]).ends(0);
+    assert_eq!(pair.leantime.tickets().len(), 1);
+}

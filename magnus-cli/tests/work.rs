@@ -12,7 +12,7 @@ async fn a_plan_shows_what_a_sync_would_do_and_writes_nothing() {
     assert!(
         mapped
             .out
-            .contains("Board: \"Garden\" is mapped to hub project \"Garden\""),
+            .contains("Work: \"Garden\" is mapped to hub project \"Garden\""),
         "{}",
         mapped.out
     );

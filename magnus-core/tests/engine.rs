@@ -8,6 +8,7 @@ use magnus_core::engine::RunErrorKind;
 use magnus_core::model::{
     ConflictPolicy, ConflictState, DeletionPolicy, Direction, Field, LinkState, RunRequest, RunState, Status, Value,
 };
+use magnus_core::store::RunStore;
 use support::bench::Bench;
 use support::toy::{Habits, Mishap, Toy};
 
@@ -447,4 +448,71 @@ async fn too_large_a_plan_halts_before_anything_is_written() {
     assert_eq!(bench.writes(), before);
     assert!(end.message.unwrap().contains("501 creations"));
     assert!(end.report.plan.is_some());
+}
+
+#[tokio::test]
+async fn rule_19_a_field_never_compared_since_the_adoption_of_a_lost_create_still_goes_out() {
+    let (bench, toy) = one(Habits::exact()).await;
+    let task = bench.add("task").await;
+    toy.state().mishaps.push(Mishap::AnswerLost);
+    bench.sync(0).await;
+    bench
+        .edit(task, Field::DueDate, Value::Date("2026-12-24".parse().unwrap()))
+        .await;
+    toy.state().mishaps.push(Mishap::NeverArrived);
+    bench.sync(0).await;
+    bench.settle().await;
+    let id = toy.find("task")[0];
+    assert_eq!(
+        toy.value(id, Field::DueDate),
+        Value::Date("2026-12-24".parse().unwrap())
+    );
+}
+
+#[tokio::test]
+async fn a_confirmed_plan_is_carried_out_and_what_changed_since_is_guarded_anew() {
+    let toy = Toy::new("toy", Habits::exact());
+    let bench = Bench::with(vec![toy.clone()], |settings| {
+        settings.options.deletions = DeletionPolicy::Delete;
+    })
+    .await;
+    for number in 0..200 {
+        toy.add(&format!("task {number}"));
+    }
+    bench.sync(0).await;
+    let tasks: Vec<_> = bench.tasks().await.into_keys().collect();
+    for task in &tasks[..60] {
+        bench.delete(*task).await;
+    }
+    let halted = bench.run(RunRequest::new(bench.toys[0].1)).await;
+    assert_eq!((halted.state, toy.state().items.len()), (RunState::Halted, 200));
+
+    // Thirty more are deleted, and one of the sixty was edited in the tool: neither was looked at.
+    for task in &tasks[60..90] {
+        bench.delete(*task).await;
+    }
+    let edited = bench
+        .links(0)
+        .await
+        .into_iter()
+        .find(|link| link.task_id == tasks[0])
+        .unwrap();
+    let edited: u64 = edited.external_id.as_str().parse().unwrap();
+    toy.edit(edited, Field::Description, &Value::text("still needed"));
+    let confirm = RunRequest::new(bench.toys[0].1).confirm(halted.id);
+    let end = bench.try_request(confirm.clone()).await.unwrap();
+    assert_eq!(end.state, RunState::Completed, "30 of 200 are under the limit: {end:?}");
+    assert_eq!(toy.state().items.len(), 200 - 60 - 30 + 1);
+    assert!(
+        toy.state().items.contains_key(&edited),
+        "an edit beats a deletion, confirmed or not"
+    );
+
+    assert!(bench.store.request_cancel(halted.id).await.unwrap().unwrap().state == RunState::Cancelled);
+    let error = bench.try_request(confirm).await.unwrap_err();
+    assert_eq!(
+        error.kind(),
+        RunErrorKind::NothingToConfirm,
+        "a discarded plan cannot be confirmed"
+    );
 }

@@ -119,11 +119,11 @@ impl RunStore for SqliteStore {
         let Some(mut run) = run_by_id(&mut transaction, id).await? else {
             return Ok(None);
         };
-        if run.state.is_final() {
+        if run.state.is_final() && run.state != RunState::Halted {
             return Ok(Some(run));
         }
         run.cancel_requested = true;
-        if run.state == RunState::Queued {
+        if matches!(run.state, RunState::Queued | RunState::Halted) {
             end(&mut run, RunState::Cancelled, None, now);
         }
         save(&mut transaction, &run, OPERATION).await?;

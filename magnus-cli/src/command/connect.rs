@@ -18,7 +18,7 @@ use crate::options;
 pub(crate) struct Arguments {
     /// The tool: openproject or leantime
     tool: String,
-    /// Where the instance lives, such as https://projects.example.org
+    /// Where the instance lives, such as `https://projects.example.org`
     #[arg(long)]
     url: String,
     #[command(flatten)]

@@ -4,6 +4,7 @@ pub(crate) mod conflicts;
 pub(crate) mod connect;
 mod connections;
 pub(crate) mod disconnect;
+pub(crate) mod halted;
 pub(crate) mod map;
 pub(crate) mod plan;
 pub(crate) mod projects;
@@ -13,6 +14,7 @@ mod status;
 pub(crate) mod sync;
 pub(crate) mod task;
 pub(crate) mod tasks;
+pub(crate) mod why;
 
 use crate::answer::Answer;
 use crate::arguments::{Arguments, Command};
@@ -26,7 +28,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Answer, Failure> {
         return demo::run(arguments.json).await;
     }
     let house = House::open(arguments.database.as_deref()).await?;
-    match arguments.command {
+    let answer = match arguments.command {
         Command::Demo => demo::run(arguments.json).await,
         Command::Connect(options) => connect::run(&house, options).await,
         Command::Connections => connections::run(&house).await,
@@ -36,10 +38,15 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Answer, Failure> {
         Command::Map(options) => map::run(&house, options).await,
         Command::Plan(options) => plan::run(&house, options).await,
         Command::Sync(options) => sync::run(&house, options, arguments.json).await,
+        Command::Confirm(options) => halted::confirm(&house, options, arguments.json).await,
+        Command::Discard(options) => halted::discard(&house, options).await,
+        Command::Why(options) => why::run(&house, options).await,
         Command::Status => status::run(&house).await,
         Command::Tasks(options) => tasks::run(&house, options).await,
         Command::Task(command) => task::run(&house, command).await,
         Command::Conflicts(options) => conflicts::run(&house, options).await,
         Command::Resolve(options) => resolve::run(&house, options).await,
-    }
+    };
+    house.close().await;
+    answer
 }

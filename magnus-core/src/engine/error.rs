@@ -20,6 +20,8 @@ pub enum RunErrorKind {
     UnknownTool,
     /// The request asks for more than the connection allows.
     DirectionTooWide,
+    /// There is no halted run with a plan to confirm.
+    NothingToConfirm,
     /// There is no key for the connection.
     NoSecret,
     /// The tool.

@@ -1,12 +1,14 @@
 //! Carries plans out, round by round, until nothing is left to send.
 
+use std::collections::HashSet;
+
 use super::observe::HubView;
 use super::session::{Active, Session, Tables};
 use super::tally::Ending;
 use super::{Phase, RunError};
 use crate::model::{Counts, MappingState, Trigger};
 use crate::reconcile::{
-    Entry, Extent, MappingInput, MappingPlan, PlannedAction, PlannedItem, PlannedMapping, Push, Setting, guard,
+    Entry, Extent, MappingInput, MappingPlan, Plan, PlannedAction, PlannedItem, PlannedMapping, Push, Setting, guard,
     plan_mapping,
 };
 use crate::store::{Changeset, MappingWrite, Unit};
@@ -63,7 +65,7 @@ impl Session {
         let asked = active.len();
         for mut mapping in active.drain(..) {
             self.checkpoint()?;
-            let view = self.hub_view(&mapping.mapping).await?;
+            let view = self.hub_view(&mapping).await?;
             match self.observe(&mut mapping, &view, trigger, tables.as_ref()).await {
                 Ok(()) => readable.push(mapping),
                 Err(error) => {
@@ -83,13 +85,22 @@ impl Session {
         }
     }
 
-    /// What the first plans would do, in the numbers that the guard looks at.
-    pub(super) fn halts(&self, plans: &[(MappingPlan, usize)]) -> Vec<String> {
+    /// Why the first plans want a person to look first. What a person has confirmed already does not count; what has
+    /// changed since then does.
+    pub(super) fn halts(&self, plans: &[(MappingPlan, usize)], confirmed: Option<&Plan>) -> Vec<String> {
+        let confirmed: HashSet<&PlannedItem> = confirmed
+            .iter()
+            .flat_map(|plan| &plan.mappings)
+            .flat_map(|mapping| &mapping.items)
+            .collect();
         let mut extent = Extent::default();
         for (plan, in_tool) in plans {
             extent.linked += plan.linked;
             extent.in_tool += u64::try_from(*in_tool).unwrap_or(u64::MAX);
             for entry in &plan.entries {
+                if shown(entry).is_some_and(|item| confirmed.contains(&item)) {
+                    continue;
+                }
                 match entry.action {
                     Some(PlannedAction::DeleteInHub | PlannedAction::DeleteInTool) => extent.deletions += 1,
                     Some(PlannedAction::CreateInTool) => extent.creations += 1,
@@ -113,7 +124,7 @@ impl Session {
         let mut settled = false;
         for round in 0..MAX_ROUNDS {
             self.checkpoint()?;
-            let view = self.hub_view(&actives[index].mapping).await?;
+            let view = self.hub_view(&actives[index]).await?;
             let plan = self.plan(&actives[index], &mappings, &view, tables, no_creation);
             if round == 0 {
                 let scope = plan.entries.len() + plan.unchanged.len();
@@ -259,20 +270,24 @@ fn shorten(text: &str) -> String {
     short
 }
 
+/// An entry as it is shown; `None` if only bases move.
+fn shown(entry: &Entry) -> Option<PlannedItem> {
+    Some(PlannedItem {
+        action: entry.action?,
+        title: entry.title.clone(),
+        // A task that the run would make has a new id in every plan.
+        task_id: entry
+            .task_id
+            .filter(|_| entry.action != Some(PlannedAction::CreateInHub)),
+        external_id: entry.external_id.clone(),
+        changes: entry.changes.clone(),
+        reason: entry.reason.clone(),
+    })
+}
+
 /// A plan as it is shown.
 pub(super) fn render(active: &Active, plan: &MappingPlan) -> PlannedMapping {
-    let items = plan.entries.iter().filter_map(|entry| {
-        Some(PlannedItem {
-            action: entry.action?,
-            title: entry.title.clone(),
-            task_id: entry
-                .task_id
-                .filter(|_| entry.action != Some(PlannedAction::CreateInHub)),
-            external_id: entry.external_id.clone(),
-            changes: entry.changes.clone(),
-            reason: entry.reason.clone(),
-        })
-    });
+    let items = plan.entries.iter().filter_map(shown);
     let quiet = plan.entries.iter().filter(|entry| entry.action.is_none()).count();
     PlannedMapping {
         mapping_id: active.stored.then_some(active.mapping.id),

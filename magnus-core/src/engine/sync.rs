@@ -233,7 +233,7 @@ impl SyncEngine for Engine {
         Ok(Plan {
             connection_id: request.connection_id,
             counts,
-            halts: session.halts(&plans),
+            halts: session.halts(&plans, None),
             mappings: active
                 .iter()
                 .zip(&plans)
@@ -279,7 +279,8 @@ impl Session {
         self.recover(&mappings, &tables).await?;
         let all_read = self.observe_all(&mut active, request.trigger, &tables).await?;
         let plans = self.plans(&active, &tables, all_read).await?;
-        let halts = self.halts(&plans);
+        let confirmed = self.confirmed(request).await?;
+        let halts = self.halts(&plans, confirmed.as_ref());
         if !halts.is_empty() {
             return Ok(Some(Plan {
                 connection_id: request.connection_id,
@@ -301,6 +302,25 @@ impl Session {
         Ok(None)
     }
 
+    /// The plan that a person has confirmed.
+    async fn confirmed(&self, request: &RunRequest) -> Result<Option<Plan>, RunError> {
+        let Some(id) = request.confirm else { return Ok(None) };
+        let halted = self.store.run(id).await?;
+        let plan = halted
+            .filter(|run| run.state == RunState::Halted && run.connection_id == request.connection_id)
+            .and_then(|run| serde_json::from_value(run.report.plan?).ok());
+        match plan {
+            Some(plan) => Ok(Some(plan)),
+            None => Err(self.error(
+                RunErrorKind::NothingToConfirm,
+                format!(
+                    "run {id} is no halted run of connection {:?} with a plan",
+                    self.settings.name
+                ),
+            )),
+        }
+    }
+
     async fn plans(
         &self,
         active: &[Active],
@@ -311,7 +331,7 @@ impl Session {
         let mappings: Vec<_> = active.iter().map(|active| active.mapping.clone()).collect();
         let mut plans = Vec::new();
         for active in active {
-            let view = self.hub_view(&active.mapping).await?;
+            let view = self.hub_view(active).await?;
             let plan = self.plan(active, &mappings, &view, tables, (!all_read).then_some(NOT_ALL_READ));
             let in_tool = active
                 .observation

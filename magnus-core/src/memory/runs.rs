@@ -98,7 +98,7 @@ impl RunStore for MemoryStore {
         if !run.state.is_final() {
             run.cancel_requested = true;
         }
-        if run.state == RunState::Queued {
+        if matches!(run.state, RunState::Queued | RunState::Halted) {
             end(run, RunState::Cancelled, None, now);
         }
         Ok(Some(run.clone()))

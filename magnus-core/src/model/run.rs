@@ -79,6 +79,9 @@ pub struct RunRequest {
     pub scope: Scope,
     /// Who or what asked.
     pub trigger: Trigger,
+    /// The halted run whose plan a person has looked at and confirmed: what it would have done is not guarded again.
+    #[serde(default)]
+    pub confirm: Option<RunId>,
 }
 
 impl RunRequest {
@@ -90,6 +93,7 @@ impl RunRequest {
             direction: None,
             scope: Scope::All,
             trigger: Trigger::Manual,
+            confirm: None,
         }
     }
 
@@ -114,6 +118,13 @@ impl RunRequest {
         self
     }
 
+    /// Confirms the plan of a halted run.
+    #[must_use]
+    pub const fn confirm(mut self, halted: RunId) -> Self {
+        self.confirm = Some(halted);
+        self
+    }
+
     /// What a queued request becomes when another joins it: it covers what both cover. An omitted direction is the
     /// connection's own and thus the widest; a person's trigger is kept before all others.
     #[must_use]
@@ -127,6 +138,7 @@ impl RunRequest {
                 Scope::All
             },
             trigger: self.trigger.min(other.trigger),
+            confirm: self.confirm.or(other.confirm),
         }
     }
 }

@@ -6,7 +6,7 @@ use super::decide::{FieldDecision, FieldInput, Hold, decide};
 use super::hierarchy::closes_cycle;
 use super::lens::{Lens, Sendable};
 use super::plan::FieldChange;
-use crate::connection::Capabilities;
+use crate::connection::{Capabilities, FieldSupport};
 use crate::model::{
     Base, Conflict, ConflictId, ConflictPolicy, ConflictState, Direction, Field, HistoryEntry, Link, LinkState,
     LocalBase, RemoteBase, RemoteTask, RemoteValue, RowVersion, Rule, RunId, Side, Task, TaskId, TaskPatch, Timestamp,
@@ -416,11 +416,12 @@ pub fn needs_reading(
     }
     has_open_conflict
         || task.is_deleted()
-        || capabilities.fields.keys().any(|field| {
-            let Some(base) = link.bases.get(field) else {
-                return false;
-            };
+        || capabilities.fields.iter().any(|(field, support)| {
             let local = task.get(*field);
+            let Some(base) = link.bases.get(field) else {
+                // Never compared, as after the adoption of a lost create: what the hub has set may have to go out.
+                return *support == FieldSupport::ReadWrite && !local.is_hub_default();
+            };
             let seen_now = match &base.remote {
                 RemoteBase::Unseen(value) => {
                     !matches!(lens.decode(*field, value), crate::connection::Decoded::Unresolved(_))

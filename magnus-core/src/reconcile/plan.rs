@@ -27,7 +27,7 @@ pub enum PlannedAction {
 }
 
 /// One field that would change, or would if it were not held.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FieldChange {
     /// The field.
     pub field: Field,
@@ -42,7 +42,7 @@ pub struct FieldChange {
 }
 
 /// What would happen to one item.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PlannedItem {
     /// What.
     pub action: PlannedAction,

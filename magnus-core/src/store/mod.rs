@@ -102,8 +102,8 @@ pub trait RunStore: Debug + Send + Sync + 'static {
         error_message: Option<String>,
     ) -> Result<(), StoreError>;
 
-    /// Marks a queued or started run to be cancelled; a queued one is `cancelled` at once. Answers the run, or `None`
-    /// for an unknown id. A final run stays as it is.
+    /// Marks a queued or started run to be cancelled; a queued one is `cancelled` at once, and so is a halted one: its
+    /// plan is dropped. Answers the run, or `None` for an unknown id. Any other final run stays as it is.
     async fn request_cancel(&self, id: RunId) -> Result<Option<Run>, StoreError>;
 
     /// Marks as `interrupted` every `started` run whose connection's lease is free or expired, and answers them.

@@ -1,6 +1,6 @@
 //! Descriptions: the hub's Markdown to Leantime's HTML and back.
 //!
-//! Both languages are read into one small document model ([`model`]) and written from it, so that what one
+//! Both languages are read into one small document model (`model`) and written from it, so that what one
 //! direction produces the other one reads as the same document. What neither can hold (fonts, colours, scripts) is
 //! left out on the way to Markdown and shown as text on the way to HTML.
 
@@ -113,7 +113,7 @@ mod tests {
         fn markdown_says_what_the_html_said(parts in prop::collection::vec(piece(), 1..16)) {
             let html = format!("<p></p>{}", parts.concat());
             // A backslash before a bar, in code, in a table, has no form in Markdown.
-            prop_assume!(!(html.contains('\\') && html.contains("<td>")));
+            let html = if html.contains("<td>") { html.replace('\\', "") } else { html };
             let blocks = html_read::read(&html);
             prop_assert_eq!(markdown_to_html(&html_to_markdown(&html)), html_write::write(&blocks));
         }

@@ -1,5 +1,5 @@
-//! Simulators of the tools, and what they have in common: [`Faults`](faults::Faults) on demand, a
-//! [`Recorder`](record::Recorder) of the calls, seed data, and serving over a socket.
+//! Simulators of the tools, and what they have in common: [`Faults`] on demand, a
+//! [`Recorder`] of the calls, seed data, and serving over a socket.
 //!
 //! A simulator builds a plain router and wraps it with [`instrument`], so that every simulator takes faults and
 //! counts requests in the same way.
