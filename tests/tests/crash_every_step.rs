@@ -73,7 +73,10 @@ async fn broken(
 }
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 /// Runs something that may panic; a panic is a finding like any other.
@@ -135,7 +138,10 @@ async fn every_step(scenario: &Scenario, hub: Hub) -> Found {
 
 fn all(hub: Hub) {
     let only = std::env::var("MAGNUS_CRASH_ONLY").unwrap_or_default();
-    let chosen: Vec<&Scenario> = SCENARIOS.iter().filter(|scenario| scenario.name.contains(&only)).collect();
+    let chosen: Vec<&Scenario> = SCENARIOS
+        .iter()
+        .filter(|scenario| scenario.name.contains(&only))
+        .collect();
     let began = Instant::now();
     let next = AtomicUsize::new(0);
     let findings = Mutex::new(Vec::new());
@@ -166,7 +172,12 @@ fn all(hub: Hub) {
         ran.load(Ordering::Relaxed),
         began.elapsed()
     );
-    assert!(findings.is_empty(), "{} findings:\n{}", findings.len(), findings.join("\n"));
+    assert!(
+        findings.is_empty(),
+        "{} findings:\n{}",
+        findings.len(),
+        findings.join("\n")
+    );
 }
 
 #[test]
