@@ -2,7 +2,7 @@
 
 use magnus_core::model::{Field, RunState, Status, Value};
 use magnus_testkit::sim::openproject::{OpenProjectOptions, OpenProjectSimulator, Progress, Workflow};
-use magnus_testkit::sim::{CallMatcher, FaultRule, Fault};
+use magnus_testkit::sim::{CallMatcher, Fault, FaultRule};
 use serde_json::json;
 
 use crate::syncing::Hub;
@@ -93,7 +93,10 @@ async fn roll_ups_of_a_parent_are_pulled_and_not_pushed_back() {
     edit(
         &hub,
         "Child",
-        vec![(Field::DueDate, date("2026-05-22")), (Field::EstimatedHours, Value::Minutes(120))],
+        vec![
+            (Field::DueDate, date("2026-05-22")),
+            (Field::EstimatedHours, Value::Minutes(120)),
+        ],
     )
     .await;
     hub.sync().await;
@@ -133,7 +136,11 @@ async fn a_hub_edit_of_what_the_tool_computes_is_reported_and_not_sent() {
     .await;
     edit(&hub, "Parent", vec![(Field::DueDate, date("2026-07-01"))]).await;
     let end = hub.sync().await;
-    assert!(format!("{:?}", end.report).to_lowercase().contains("comput"), "{:#?}", end.report);
+    assert!(
+        format!("{:?}", end.report).to_lowercase().contains("comput"),
+        "{:#?}",
+        end.report
+    );
     hub.sync().await;
     assert_eq!(hub.by_title().await["Parent"].due_date, "2026-07-01".parse().ok());
     assert!(sent_to(&hub, "Parent").is_empty());
@@ -149,14 +156,30 @@ async fn a_percentage_that_follows_the_status_is_pulled_and_not_pushed() {
     })
     .await;
     edit(&hub, "Finished", vec![(Field::Status, Value::Status(Status::Done))]).await;
-    edit(&hub, "By hand", vec![(Field::PercentageDone, Value::Percent(30)), (Field::Description, Value::text("sent"))]).await;
+    edit(
+        &hub,
+        "By hand",
+        vec![
+            (Field::PercentageDone, Value::Percent(30)),
+            (Field::Description, Value::text("sent")),
+        ],
+    )
+    .await;
     for _ in 0..3 {
         hub.sync().await;
     }
     let tasks = hub.by_title().await;
     assert_eq!(tasks["Finished"].percentage_done, Some(100));
-    let by_hand = hub.tool.work_packages().into_iter().find(|item| item.subject == "By hand");
-    assert_eq!(by_hand.map(|item| item.description), Some("sent".to_owned()), "the rest arrives");
+    let by_hand = hub
+        .tool
+        .work_packages()
+        .into_iter()
+        .find(|item| item.subject == "By hand");
+    assert_eq!(
+        by_hand.map(|item| item.description),
+        Some("sent".to_owned()),
+        "the rest arrives"
+    );
     hub.assert_quiet().await;
 }
 
@@ -195,9 +218,13 @@ async fn an_attribute_that_the_tool_drops_without_a_word_does_not_swing() {
     edit(
         &hub,
         "Lossy",
-        vec![(Field::EstimatedHours, Value::Minutes(60)), (Field::Description, Value::text("kept"))],
+        vec![
+            (Field::EstimatedHours, Value::Minutes(60)),
+            (Field::Description, Value::text("kept")),
+        ],
     )
     .await;
+    hub.sync().await;
     let end = hub.sync().await;
     let item = hub.tool.work_packages().pop().expect("there");
     assert_eq!((item.estimated_minutes, item.description.as_str()), (None, "kept"));
@@ -206,13 +233,16 @@ async fn an_attribute_that_the_tool_drops_without_a_word_does_not_swing() {
         "{:#?}",
         end.report
     );
-    hub.sync().await;
-    assert_eq!(hub.by_title().await["Lossy"].estimated_minutes, Some(60), "the hub keeps its value");
+    assert_eq!(
+        hub.by_title().await["Lossy"].estimated_minutes,
+        Some(60),
+        "the hub keeps its value"
+    );
     hub.assert_quiet().await;
 }
 
 #[tokio::test]
-async fn a_template_that_fills_an_empty_description_is_pulled() {
+async fn a_template_that_fills_an_empty_description_gives_way_to_the_hub() {
     let hub = hub_of(OpenProjectOptions::default(), |tool, project| {
         tool.create_work_package(project, "There");
         tool.configure(|options| options.description_template = "## Steps\n".to_owned());
@@ -222,7 +252,9 @@ async fn a_template_that_fills_an_empty_description_is_pulled() {
     hub.add(project, "Templated", |_| ()).await;
     hub.sync().await;
     hub.sync().await;
-    assert_eq!(hub.by_title().await["Templated"].description.as_deref(), Some("## Steps\n"));
+    let made = hub.tool.work_packages().pop().expect("created");
+    assert_eq!((made.subject.as_str(), made.description.as_str()), ("Templated", ""));
+    assert_eq!(hub.by_title().await["Templated"].description, None);
     hub.assert_quiet().await;
 }
 
@@ -239,11 +271,22 @@ async fn a_title_that_can_not_be_changed_holds_only_the_title() {
     hub.tool
         .faults()
         .fail_next(1, CallMatcher::any().method("PATCH"), 422, refusal.to_string());
-    edit(&hub, "Generated", vec![(Field::Title, Value::text("Mine")), (Field::Description, Value::text("arrives"))]).await;
+    edit(
+        &hub,
+        "Generated",
+        vec![
+            (Field::Title, Value::text("Mine")),
+            (Field::Description, Value::text("arrives")),
+        ],
+    )
+    .await;
     hub.sync().await;
     hub.sync().await;
     let item = hub.tool.work_packages().pop().expect("there");
-    assert_eq!((item.subject.as_str(), item.description.as_str()), ("Generated", "arrives"));
+    assert_eq!(
+        (item.subject.as_str(), item.description.as_str()),
+        ("Generated", "arrives")
+    );
     assert!(hub.by_title().await.contains_key("Mine"), "the hub keeps its value");
     hub.assert_quiet().await;
 }
@@ -254,7 +297,15 @@ async fn a_start_after_the_due_date_is_held_and_the_rest_arrives() {
         tool.create_work_package_with(project, "Late", |item| item.due_date = "2026-05-08".parse().ok());
     })
     .await;
-    edit(&hub, "Late", vec![(Field::StartDate, date("2026-06-01")), (Field::Description, Value::text("arrives"))]).await;
+    edit(
+        &hub,
+        "Late",
+        vec![
+            (Field::StartDate, date("2026-06-01")),
+            (Field::Description, Value::text("arrives")),
+        ],
+    )
+    .await;
     for _ in 0..2 {
         hub.sync().await;
     }
@@ -291,7 +342,10 @@ async fn a_project_deleted_in_the_background_deletes_nothing_in_the_hub() {
     .await;
     let survives = || async {
         let tasks = hub.tasks().await;
-        tasks.len() == 8 && tasks.iter().all(|task| !task.is_deleted() && task.archived_at.is_none())
+        tasks.len() == 8
+            && tasks
+                .iter()
+                .all(|task| !task.is_deleted() && task.archived_at.is_none())
     };
     // Archived at once, removed by a job some minutes later.
     hub.tool.archive_project(project);

@@ -59,7 +59,12 @@ async fn a_message_in_any_language_means_the_same() {
     let patch = || CallMatcher::any().method("PATCH");
     for (status, name, attribute, kind) in [
         (409, "UpdateConflict", None, ConnectionErrorKind::VersionConflict),
-        (422, "PropertyConstraintViolation", Some("status"), ConnectionErrorKind::Rejected),
+        (
+            422,
+            "PropertyConstraintViolation",
+            Some("status"),
+            ConnectionErrorKind::Rejected,
+        ),
         (403, "MissingPermission", None, ConnectionErrorKind::Forbidden),
         (401, "Unauthenticated", None, ConnectionErrorKind::Unauthorized),
         (404, "NotFound", None, ConnectionErrorKind::NotFound),
@@ -77,7 +82,10 @@ async fn a_message_in_any_language_means_the_same() {
 #[tokio::test]
 async fn every_write_says_its_content_type_and_none_is_without_a_body() {
     let bench = simple().await;
-    let made = bench.written(create(bench.project, &[(Field::Title, "New")])).await.task;
+    let made = bench
+        .written(create(bench.project, &[(Field::Title, "New")]))
+        .await
+        .task;
     bench.written(change(&made, fields(&[(Field::Title, "Changed")]))).await;
     let delete = magnus_core::connection::DeleteTask {
         id: made.id,
@@ -99,18 +107,29 @@ async fn a_readable_identifier_is_never_taken_for_the_id() {
     let task = bench.tool.create_work_package(bench.project, "Readable");
     let read = bench.read(task).await;
     assert_eq!(read.id, id(task));
-    assert!(read.url.is_some_and(|url| url.ends_with(&format!("/work_packages/{task}"))));
+    assert!(
+        read.url
+            .is_some_and(|url| url.ends_with(&format!("/work_packages/{task}")))
+    );
     let (listed, _) = bench
         .connection
         .all_tasks(ListTasks::new(id(bench.project)))
         .await
         .expect("a list");
-    assert_eq!(listed.iter().map(|task| task.id.clone()).collect::<Vec<_>>(), [id(task)]);
+    assert_eq!(
+        listed.iter().map(|task| task.id.clone()).collect::<Vec<_>>(),
+        [id(task)]
+    );
     let readable = ReadTask {
         id: ExternalId::new("GARDEN-3").expect("an id"),
         project: id(bench.project),
     };
-    let reading = bench.connection.read(vec![readable]).await.expect("an answer").remove(0);
+    let reading = bench
+        .connection
+        .read(vec![readable])
+        .await
+        .expect("an answer")
+        .remove(0);
     assert!(reading.into_task().is_none());
 }
 
@@ -124,7 +143,11 @@ async fn a_project_is_known_by_its_id_whatever_its_name_and_identifier() {
         project.parent_id = Some(above);
     });
     let task = bench.tool.create_work_package(bench.project, "Still here");
-    let project = bench.connection.read_project(id(bench.project)).await.expect("an answer");
+    let project = bench
+        .connection
+        .read_project(id(bench.project))
+        .await
+        .expect("an answer");
     assert!(matches!(project, ProjectReading::Open(project) if project.name == "Renamed"));
     assert_eq!(
         bench.connection.all_ids(id(bench.project)).await.expect("ids"),
@@ -135,10 +158,13 @@ async fn a_project_is_known_by_its_id_whatever_its_name_and_identifier() {
 
 #[tokio::test]
 async fn custom_fields_are_read_and_never_written() {
-    let options = OpenProjectOptions::default().custom_field("customField1").custom_field("customField2");
+    let options = OpenProjectOptions::default()
+        .custom_field("customField1")
+        .custom_field("customField2");
     let bench = bench(options).await;
     let task = bench.tool.create_work_package_with(bench.project, "Custom", |item| {
-        item.custom_fields.insert("customField1".to_owned(), json!({ "raw": "*blue*", "html": "" }));
+        item.custom_fields
+            .insert("customField1".to_owned(), json!({ "raw": "*blue*", "html": "" }));
         item.custom_fields.insert("customField2".to_owned(), json!(7));
     });
     let seen = bench.read(task).await;
@@ -159,15 +185,19 @@ async fn a_change_time_means_the_same_instant_in_every_time_zone() {
         .set_updated_at(task, "2026-03-29T00:30:00.250Z".parse().expect("a time"));
     let list = || bench.connection.all_tasks(ListTasks::new(id(bench.project)));
     let (plain, cursor) = list().await.expect("a list");
-    for zone in ["2026-03-29T14:30:00.250+14:00", "2026-03-28T17:30:00.250-07:00", "2026-03-29T06:00:00.250+05:30"] {
+    for zone in [
+        "2026-03-29T14:30:00.250+14:00",
+        "2026-03-28T17:30:00.250-07:00",
+        "2026-03-29T06:00:00.250+05:30",
+    ] {
         let shown = Fault::transform(move |mut page| {
             page["_embedded"]["elements"][0]["updatedAt"] = json!(zone);
             page
         });
-        bench
-            .tool
-            .faults()
-            .inject(FaultRule::new(CallMatcher::any().path_ends_with("/work_packages"), shown));
+        bench.tool.faults().inject(FaultRule::new(
+            CallMatcher::any().path_ends_with("/work_packages"),
+            shown,
+        ));
         let (there, moved) = list().await.expect("a list");
         assert_eq!((there[0].updated_at, &moved), (plain[0].updated_at, &cursor), "{zone}");
     }
@@ -205,10 +235,10 @@ async fn a_dead_id_in_a_filter_is_no_dead_end() {
         tool.delete_work_package(gone);
         page
     });
-    bench
-        .tool
-        .faults()
-        .inject(FaultRule::new(CallMatcher::any().path_ends_with("/work_packages"), delete));
+    bench.tool.faults().inject(FaultRule::new(
+        CallMatcher::any().path_ends_with("/work_packages"),
+        delete,
+    ));
     let request = ReadTask {
         id: id(top),
         project: id(bench.project),
@@ -232,7 +262,9 @@ async fn a_parent_that_can_not_be_one_is_refused_by_name() {
     let bench = simple().await;
     let hidden = bench.tool.create_project("Hidden", "hidden");
     bench.tool.remove_membership(hidden, bench.tool.sync_user());
-    let milestone = bench.tool.create_work_package_with(bench.project, "Opening", |item| item.type_id = 2);
+    let milestone = bench
+        .tool
+        .create_work_package_with(bench.project, "Opening", |item| item.type_id = 2);
     let unseen = bench.tool.create_work_package(hidden, "Unseen");
     let task = bench.tool.create_work_package(bench.project, "Child");
     let child = bench
@@ -263,7 +295,11 @@ async fn a_status_that_freezes_an_item_refuses_by_field() {
     let error = bench
         .write(change(
             &seen,
-            fields(&[(Field::Title, "No"), (Field::Description, "No"), (Field::DueDate, "2026-05-04")]),
+            fields(&[
+                (Field::Title, "No"),
+                (Field::Description, "No"),
+                (Field::DueDate, "2026-05-04"),
+            ]),
         ))
         .await
         .expect_err("frozen");
@@ -277,11 +313,13 @@ async fn a_status_that_freezes_an_item_refuses_by_field() {
 #[tokio::test]
 async fn a_refusal_of_what_was_not_sent_names_what_was() {
     let bench = bench(OpenProjectOptions::strict()).await;
-    let task = bench.tool.create_work_package_with(bench.project, "Checked together", |item| {
-        item.due_date = "2026-05-08".parse().ok();
-        item.estimated_minutes = Some(60);
-        item.remaining_minutes = Some(60);
-    });
+    let task = bench
+        .tool
+        .create_work_package_with(bench.project, "Checked together", |item| {
+            item.due_date = "2026-05-08".parse().ok();
+            item.estimated_minutes = Some(60);
+            item.remaining_minutes = Some(60);
+        });
     let seen = bench.read(task).await;
     let refused = |field: Field, value: Value| {
         let write = change(&seen, BTreeMap::from([(field, RemoteValue(value))]));
@@ -309,14 +347,23 @@ async fn a_known_milestone_takes_its_date_in_one_request() {
     let due = |day: &str| fields(&[(Field::DueDate, day)]);
     let written = bench.written(change(&seen, due("2026-06-01"))).await;
     assert_eq!(bench.tool.recorder().total(), 1);
-    assert_eq!(written.task.value(Field::DueDate), Some(&RemoteValue::text("2026-06-01")));
+    assert_eq!(
+        written.task.value(Field::DueDate),
+        Some(&RemoteValue::text("2026-06-01"))
+    );
     // Another type since: the version says so before anything is lost.
     bench.tool.edit_work_package(milestone, |item| item.type_id = 1);
-    let error = bench.write(change(&written.task, due("2026-07-01"))).await.expect_err("stale");
+    let error = bench
+        .write(change(&written.task, due("2026-07-01")))
+        .await
+        .expect_err("stale");
     assert_eq!(error.kind(), ConnectionErrorKind::VersionConflict);
     let seen = bench.read(milestone).await;
     let written = bench.written(change(&seen, due("2026-07-01"))).await;
-    assert_eq!(written.task.value(Field::DueDate), Some(&RemoteValue::text("2026-07-01")));
+    assert_eq!(
+        written.task.value(Field::DueDate),
+        Some(&RemoteValue::text("2026-07-01"))
+    );
 }
 
 #[tokio::test]
@@ -329,7 +376,10 @@ async fn a_milestone_is_created_with_its_one_date() {
     let write = create(project, &[(Field::Title, "Opening"), (Field::DueDate, "2026-05-04")]);
     connection.write(vec![write]).await.remove(0).expect("created");
     let made = tool.work_packages().pop().expect("there");
-    assert_eq!((made.start_date, made.due_date), ("2026-05-04".parse().ok(), "2026-05-04".parse().ok()));
+    assert_eq!(
+        (made.start_date, made.due_date),
+        ("2026-05-04".parse().ok(), "2026-05-04".parse().ok())
+    );
 }
 
 #[tokio::test]
@@ -362,7 +412,10 @@ async fn a_frozen_item_teaches_nothing_about_percentages() {
         .tool
         .create_work_package_with(bench.project, "Frozen", |item| item.status_id = frozen);
     let body = error_body("PropertyIsReadOnly", "Frozen.", Some("percentageDone"));
-    bench.tool.faults().fail_next(1, CallMatcher::any().method("PATCH"), 422, body);
+    bench
+        .tool
+        .faults()
+        .fail_next(1, CallMatcher::any().method("PATCH"), 422, body);
     let seen = bench.read(task).await;
     let percent = BTreeMap::from([(Field::PercentageDone, RemoteValue(json!(30)))]);
     bench.write(change(&seen, percent)).await.expect_err("frozen");
@@ -374,8 +427,12 @@ async fn time_logged_moves_no_stamp_and_is_seen_when_read() {
     let bench = simple().await;
     let task = bench.tool.create_work_package(bench.project, "Worked on");
     let old = bench.tool.create_work_package(bench.project, "Later");
-    bench.tool.set_updated_at(task, "2026-01-01T00:00:00Z".parse().expect("a time"));
-    bench.tool.set_updated_at(old, "2026-02-01T00:00:00Z".parse().expect("a time"));
+    bench
+        .tool
+        .set_updated_at(task, "2026-01-01T00:00:00Z".parse().expect("a time"));
+    bench
+        .tool
+        .set_updated_at(old, "2026-02-01T00:00:00Z".parse().expect("a time"));
     let list = ListTasks::new(id(bench.project));
     let (_, cursor) = bench.connection.all_tasks(list.clone()).await.expect("a list");
     bench.tool.log_time(task, 90);
@@ -393,25 +450,45 @@ async fn time_logged_moves_no_stamp_and_is_seen_when_read() {
 #[tokio::test]
 async fn a_required_custom_field_is_named_and_nothing_is_made() {
     let bench = simple().await;
-    let body = error_body("PropertyConstraintViolation", "Cost centre can't be blank.", Some("customField3"));
-    bench.tool.faults().fail_next(1, CallMatcher::any().method("POST"), 422, body);
+    let body = error_body(
+        "PropertyConstraintViolation",
+        "Cost centre can't be blank.",
+        Some("customField3"),
+    );
+    bench
+        .tool
+        .faults()
+        .fail_next(1, CallMatcher::any().method("POST"), 422, body);
     let error = bench
         .write(create(bench.project, &[(Field::Title, "New")]))
         .await
         .expect_err("refused");
-    assert_eq!((error.kind(), error.outcome()), (ConnectionErrorKind::Rejected, Outcome::NotApplied));
+    assert_eq!(
+        (error.kind(), error.outcome()),
+        (ConnectionErrorKind::Rejected, Outcome::NotApplied)
+    );
     assert!(error.to_string().contains("Cost centre can't be blank."), "{error}");
     let request = FindCreated {
         project: id(bench.project),
         after: None,
     };
-    assert!(bench.connection.find_created(request).await.expect("complete").is_empty());
+    assert!(
+        bench
+            .connection
+            .find_created(request)
+            .await
+            .expect("complete")
+            .is_empty()
+    );
 }
 
 #[tokio::test]
 async fn durations_survive_days_and_fractions_without_drift() {
     let bench = simple().await;
-    let made = bench.written(create(bench.project, &[(Field::Title, "Long")])).await.task;
+    let made = bench
+        .written(create(bench.project, &[(Field::Title, "Long")]))
+        .await
+        .task;
     let mut seen = made;
     for minutes in [1, 59, 60, 90, 1439, 1440, 2161, 100_000] {
         let values = BTreeMap::from([(Field::EstimatedHours, RemoteValue(json!(minutes)))]);

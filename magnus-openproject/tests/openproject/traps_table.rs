@@ -18,15 +18,10 @@ fn tests_below(folder: &Path, found: &mut BTreeSet<String>) {
             let source = fs::read_to_string(&path).expect("readable");
             let lines: Vec<&str> = source.lines().map(str::trim).collect();
             let is_test = |line: &str| line.starts_with("#[test") || line.starts_with("#[tokio::test");
-            found.extend(
-                lines
-                    .windows(2)
-                    .filter(|pair| is_test(pair[0]))
-                    .filter_map(|pair| {
-                        let name = pair[1].trim_start_matches("async ").strip_prefix("fn ")?;
-                        Some(name.split_once('(')?.0.to_owned())
-                    }),
-            );
+            found.extend(lines.windows(2).filter(|pair| is_test(pair[0])).filter_map(|pair| {
+                let name = pair[1].trim_start_matches("async ").strip_prefix("fn ")?;
+                Some(name.split_once('(')?.0.to_owned())
+            }));
         }
     }
 }
