@@ -102,7 +102,9 @@ impl ConnectionFixture for Leantime {
 
     async fn trouble(&self, calls: Calls, trouble: Trouble) -> Option<()> {
         let matcher = CallMatcher::any().when(move |call| is_write(call) == (calls == Calls::Writes));
-        self.tool.faults().inject(FaultRule::new(matcher, trouble.fault()).always());
+        self.tool
+            .faults()
+            .inject(FaultRule::new(matcher, trouble.fault()).always());
         Some(())
     }
 

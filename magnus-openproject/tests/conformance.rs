@@ -116,7 +116,9 @@ impl ConnectionFixture for OpenProject {
 
     async fn trouble(&self, calls: Calls, trouble: Trouble) -> Option<()> {
         let matcher = CallMatcher::any().when(move |call| is_read(call) == (calls == Calls::Reads));
-        self.tool.faults().inject(FaultRule::new(matcher, trouble.fault()).always());
+        self.tool
+            .faults()
+            .inject(FaultRule::new(matcher, trouble.fault()).always());
         Some(())
     }
 

@@ -54,7 +54,11 @@ async fn broken_by(bug: Option<Bug>) -> BTreeSet<&'static str> {
         match checked.await {
             Ok(Ok(Verdict::Holds)) => {}
             Ok(Ok(Verdict::DoesNotApply(reason))) => {
-                assert!(NOT_FOR_THE_TOY.contains(&rule.name), "{} does not apply: {reason}", rule.name);
+                assert!(
+                    NOT_FOR_THE_TOY.contains(&rule.name),
+                    "{} does not apply: {reason}",
+                    rule.name
+                );
             }
             Ok(Err(_)) | Err(_) => {
                 broken.insert(rule.name);
@@ -74,7 +78,10 @@ async fn every_bug_of_an_adapter_breaks_the_rule_that_is_there_for_it() {
     for (bug, rule) in Bug::ALL {
         let broken = broken_by(Some(bug)).await;
         println!("{bug:?} breaks {broken:?}");
-        assert!(broken.contains(rule), "{bug:?} is not caught by {rule}, but by {broken:?}");
+        assert!(
+            broken.contains(rule),
+            "{bug:?} is not caught by {rule}, but by {broken:?}"
+        );
     }
 }
 
@@ -104,6 +111,9 @@ async fn every_bug_of_a_store_breaks_the_rule_that_is_there_for_it() {
     for (bug, rule) in toy_store::Bug::ALL {
         let broken = store_broken_by(Some(bug)).await;
         println!("{bug:?} breaks {broken:?}");
-        assert!(broken.contains(rule), "{bug:?} is not caught by {rule}, but by {broken:?}");
+        assert!(
+            broken.contains(rule),
+            "{bug:?} is not caught by {rule}, but by {broken:?}"
+        );
     }
 }

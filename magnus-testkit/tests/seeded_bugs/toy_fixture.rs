@@ -75,7 +75,9 @@ impl ConnectionFixture for ToyFixture {
     }
 
     async fn other_moves(&self, task: &ExternalId, project: &ExternalId) -> Option<()> {
-        self.0.server().change(number(task), |item| item.project = number(project));
+        self.0
+            .server()
+            .change(number(task), |item| item.project = number(project));
         Some(())
     }
 

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use chrono::SubsecRound;
 use magnus_core::memory::MemoryStore;
 use magnus_core::model::{
-    ChangesetId, Conflict, ConflictId, ConnectionId, ConnectionSettings, ExternalId, HistoryEntry, Intent, Link, LinkId,
-    Mapping, MappingId, Project, ProjectId, Run, RunId, RunReport, RunRequest, RunState, Task, TaskId,
+    ChangesetId, Conflict, ConflictId, ConnectionId, ConnectionSettings, ExternalId, HistoryEntry, Intent, Link,
+    LinkId, Mapping, MappingId, Project, ProjectId, Run, RunId, RunReport, RunRequest, RunState, Task, TaskId,
 };
 use magnus_core::store::{
     ChangedRows, Changeset, CommitOutcome, ConflictQuery, Enqueued, Fence, HubStore, Lease, LeaseAnswer, LeaseStore,
@@ -46,22 +46,40 @@ impl Bug {
     pub(crate) const ALL: [(Self, &'static str); 19] = [
         (Self::RoundsTimes, "every_field_of_a_task_survives"),
         (Self::ForgetsTags, "every_field_of_a_task_survives"),
-        (Self::CommitsTwice, "the_same_changeset_twice_changes_nothing_and_answers_as_before"),
+        (
+            Self::CommitsTwice,
+            "the_same_changeset_twice_changes_nothing_and_answers_as_before",
+        ),
         (Self::IgnoresFences, "a_commit_after_takeover_is_refused"),
-        (Self::OverwritesWhatMoved, "concurrent_updates_of_one_row_have_one_winner"),
+        (
+            Self::OverwritesWhatMoved,
+            "concurrent_updates_of_one_row_have_one_winner",
+        ),
         (Self::IgnoresGuards, "a_task_that_appeared_stops_the_insert"),
         (Self::SplitsUnits, "a_stale_unit_is_left_out_whole"),
         (Self::TwoLeaseHolders, "a_lease_has_one_holder_until_it_expires"),
         (Self::RenewsLostLeases, "a_lost_lease_is_neither_renewed_nor_released"),
-        (Self::ReleasesForeignLeases, "a_lost_lease_is_neither_renewed_nor_released"),
+        (
+            Self::ReleasesForeignLeases,
+            "a_lost_lease_is_neither_renewed_nor_released",
+        ),
         (Self::NobodyIsDue, "a_changed_task_makes_other_connections_due"),
         (Self::PagesOldestFirst, "pages_cover_all_tasks_once_newest_first"),
-        (Self::ListsTombstones, "tombstones_are_read_by_id_and_listed_only_when_asked_for"),
+        (
+            Self::ListsTombstones,
+            "tombstones_are_read_by_id_and_listed_only_when_asked_for",
+        ),
         (Self::HistoryBackwards, "history_is_kept_in_order"),
         (Self::KeepsSealedBytes, "sealed_bytes_are_kept_replaced_and_forgotten"),
-        (Self::ForgetsToCancel, "a_queued_run_is_cancelled_at_once_and_a_started_one_is_asked"),
+        (
+            Self::ForgetsToCancel,
+            "a_queued_run_is_cancelled_at_once_and_a_started_one_is_asked",
+        ),
         (Self::HidesLinksByTask, "every_field_of_a_link_survives"),
-        (Self::ListsDecidedConflicts, "conflicts_are_found_by_connection_task_and_state"),
+        (
+            Self::ListsDecidedConflicts,
+            "conflicts_are_found_by_connection_task_and_state",
+        ),
         (Self::CountsNothing, "only_real_changes_are_counted"),
     ];
 }
@@ -279,7 +297,10 @@ impl LeaseStore for ToyStore {
                 epoch: i64::MAX,
             })),
             LeaseAnswer::Granted(lease) => {
-                self.leases.lock().unwrap_or_else(PoisonError::into_inner).push(lease.clone());
+                self.leases
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(lease.clone());
                 Ok(LeaseAnswer::Granted(lease))
             }
             held @ LeaseAnswer::Held { .. } => Ok(held),
@@ -293,7 +314,10 @@ impl LeaseStore for ToyStore {
     async fn release_lease(&self, lease: Lease) -> Result<(), StoreError> {
         if self.has(Bug::ReleasesForeignLeases) {
             let all = self.leases.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            for known in all.into_iter().filter(|known| known.connection_id == lease.connection_id) {
+            for known in all
+                .into_iter()
+                .filter(|known| known.connection_id == lease.connection_id)
+            {
                 self.inner.release_lease(known).await?;
             }
         }
@@ -346,7 +370,11 @@ impl SettingsStore for ToyStore {
 #[async_trait]
 impl TaskStore for ToyStore {
     async fn commit(&self, fence: Fence, mut changeset: Changeset) -> Result<CommitOutcome, StoreError> {
-        let fence = if self.has(Bug::IgnoresFences) { Fence::Hub } else { fence };
+        let fence = if self.has(Bug::IgnoresFences) {
+            Fence::Hub
+        } else {
+            fence
+        };
         if self.has(Bug::CommitsTwice) {
             changeset.id = ChangesetId::generate();
         }

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use magnus_core::connection::{
-    Capabilities, Connection, ConnectionError, ConnectionErrorKind as Kind, Decoded, Encoded, FieldSupport, FindCreated,
-    Identity, ListIds, ListProjects, ListTasks, Outcome, Page, PageToken, ProjectReading, ReadTask, Reading,
-    RejectedField, RemoteWrite, Translator, UpdateTask, Written, WrittenTask,
+    Capabilities, Connection, ConnectionError, ConnectionErrorKind as Kind, Decoded, Encoded, FieldSupport,
+    FindCreated, Identity, ListIds, ListProjects, ListTasks, Outcome, Page, PageToken, ProjectReading, ReadTask,
+    Reading, RejectedField, RemoteWrite, Translator, UpdateTask, Written, WrittenTask,
 };
 use magnus_core::model::{
     Cursor, ExternalId, Field, Priority, RemoteField, RemoteProject, RemoteTask, RemoteValue, RemoteVersion, Status,
@@ -50,7 +50,10 @@ impl Bug {
         (Self::PagesByOffset, "no_row_is_lost_while_others_delete_during_paging"),
         (Self::ForgetsTheLastPage, "every_task_is_listed_over_all_pages"),
         (Self::HidesClosedTasks, "tasks_in_every_status_are_listed"),
-        (Self::ClearsWhatIsNotNamed, "a_change_of_one_field_leaves_the_others_alone"),
+        (
+            Self::ClearsWhatIsNotNamed,
+            "a_change_of_one_field_leaves_the_others_alone",
+        ),
         (Self::IgnoresNull, "every_field_that_can_be_empty_can_be_cleared"),
         (Self::CutsTitles, "a_long_title_is_held_whole_or_refused"),
         (Self::ServerErrorIsAnEmptyList, "a_server_error_is_never_an_answer"),
@@ -64,13 +67,19 @@ impl Bug {
         (Self::SecretInErrors, "no_error_holds_the_secret"),
         (Self::ForgetsTheWait, "too_many_requests_tell_how_long_to_wait"),
         (Self::ClaimsTheSoleWriter, "a_sole_writer_is_claimed_only_with_proof"),
-        (Self::FailureStopsTheBatch, "a_write_that_fails_leaves_those_beside_it_alone"),
+        (
+            Self::FailureStopsTheBatch,
+            "a_write_that_fails_leaves_those_beside_it_alone",
+        ),
         (Self::DeletingTwiceFails, "deleting_twice_is_deleted_both_times"),
         (Self::MoveIsAbsence, "a_moved_task_reads_as_moved"),
         (Self::PanicsOnGarbage, "the_translator_takes_whatever_comes"),
         (Self::LosesLineEnds, "awkward_descriptions_come_back_as_they_were"),
         (Self::SweepForgetsClosedTasks, "the_sweep_of_ids_equals_the_list"),
-        (Self::RefusalNamesNothing, "a_refusal_names_the_field_and_leaves_the_rest"),
+        (
+            Self::RefusalNamesNothing,
+            "a_refusal_names_the_field_and_leaves_the_rest",
+        ),
     ];
 }
 
@@ -118,7 +127,16 @@ impl Server {
             Field::ALL.iter().map(|field| (*field, default_of(*field))).collect();
         fields.extend(given);
         let stamp = self.stamp;
-        self.items.insert(id, Item { project, fields, version: 0, stamp, ours });
+        self.items.insert(
+            id,
+            Item {
+                project,
+                fields,
+                version: 0,
+                stamp,
+                ours,
+            },
+        );
         id
     }
 
@@ -133,7 +151,9 @@ impl Server {
     }
 
     fn visible(&self, id: u64) -> Option<&Item> {
-        self.items.get(&id).filter(|item| self.projects.get(&item.project) == Some(&true))
+        self.items
+            .get(&id)
+            .filter(|item| self.projects.get(&item.project) == Some(&true))
     }
 }
 
@@ -219,7 +239,11 @@ impl Toy {
     }
 
     fn error(&self, kind: Kind, operation: &'static str) -> ConnectionError {
-        let secret = if self.has(Bug::SecretInErrors) { SECRET } else { "(hidden)" };
+        let secret = if self.has(Bug::SecretInErrors) {
+            SECRET
+        } else {
+            "(hidden)"
+        };
         ConnectionError::new(kind, operation, "the toy does not play").with_context("key", secret)
     }
 
@@ -228,9 +252,17 @@ impl Toy {
         let trouble = {
             let mut server = self.server();
             server.requests += 1;
-            server.trouble.iter().find(|(of, _)| *of == calls).map(|(_, trouble)| *trouble)
+            server
+                .trouble
+                .iter()
+                .find(|(of, _)| *of == calls)
+                .map(|(_, trouble)| *trouble)
         };
-        let doubtful = if calls == Calls::Writes { Outcome::Unknown } else { Outcome::NotApplied };
+        let doubtful = if calls == Calls::Writes {
+            Outcome::Unknown
+        } else {
+            Outcome::NotApplied
+        };
         let error = |kind| self.error(kind, operation);
         let doubted = |kind| error(kind).with_outcome(doubtful);
         match trouble {
@@ -259,7 +291,10 @@ impl Toy {
     }
 
     fn show(&self, id: u64, item: &Item) -> RemoteTask {
-        let fields = item.fields.iter().map(|(field, value)| (*field, RemoteField::from(value.clone())));
+        let fields = item
+            .fields
+            .iter()
+            .map(|(field, value)| (*field, RemoteField::from(value.clone())));
         RemoteTask {
             id: ExternalId::from(id),
             project: ExternalId::from(item.project),
@@ -287,7 +322,9 @@ impl Toy {
         let start = if repeats { 0 } else { start };
         let total = rows.len();
         let rest: Vec<(u64, T)> = if self.has(Bug::PagesByOffset) {
-            rows.into_iter().skip(usize::try_from(start).unwrap_or(usize::MAX)).collect()
+            rows.into_iter()
+                .skip(usize::try_from(start).unwrap_or(usize::MAX))
+                .collect()
         } else {
             rows.into_iter().filter(|(id, _)| *id > start).collect()
         };
@@ -295,7 +332,11 @@ impl Toy {
         let more = rest.len() > size && !(self.has(Bug::ForgetsTheLastPage) && rest.len() <= 2 * size);
         let page: Vec<(u64, T)> = rest.into_iter().take(size).collect();
         let last = page.last().map_or(0, |(id, _)| *id);
-        let next = if self.has(Bug::PagesByOffset) { start + page.len() as u64 } else { last };
+        let next = if self.has(Bug::PagesByOffset) {
+            start + page.len() as u64
+        } else {
+            last
+        };
         Ok(Page {
             items: page.into_iter().map(|(_, row)| row).collect(),
             next: more.then(|| PageToken(next.to_string())),
@@ -325,22 +366,31 @@ impl Toy {
         };
         let message = "not today".to_owned();
         let rejected = vec![RejectedField { field, message }];
-        let rejected = if self.has(Bug::RefusalNamesNothing) { Vec::new() } else { rejected };
+        let rejected = if self.has(Bug::RefusalNamesNothing) {
+            Vec::new()
+        } else {
+            rejected
+        };
         Err(self.error(Kind::Rejected, "write").with_rejected(rejected))
     }
 
     fn stored(&self, fields: BTreeMap<Field, RemoteValue>) -> BTreeMap<Field, RemoteValue> {
         let spoil = |(field, value): (Field, RemoteValue)| match value.as_text() {
-            Some(text) if field == Field::Title && self.has(Bug::CutsTitles) => {
-                (field, RemoteValue::text(text.chars().take(TITLE_LIMIT).collect::<String>()))
-            }
+            Some(text) if field == Field::Title && self.has(Bug::CutsTitles) => (
+                field,
+                RemoteValue::text(text.chars().take(TITLE_LIMIT).collect::<String>()),
+            ),
             Some(text) if field == Field::Description && self.has(Bug::LosesLineEnds) => {
                 (field, RemoteValue::text(text.replace("\r\n", "")))
             }
             _ => (field, value),
         };
         let ignored = |value: &RemoteValue| self.has(Bug::IgnoresNull) && value.is_null();
-        fields.into_iter().filter(|(_, value)| !ignored(value)).map(spoil).collect()
+        fields
+            .into_iter()
+            .filter(|(_, value)| !ignored(value))
+            .map(spoil)
+            .collect()
     }
 
     fn apply(&self, write: RemoteWrite) -> Result<Written, ConnectionError> {
@@ -366,8 +416,14 @@ impl Toy {
 
     fn update(&self, server: &mut Server, update: UpdateTask) -> Result<Written, ConnectionError> {
         let id = number(&update.id);
-        let before = server.visible(id).ok_or_else(|| self.error(Kind::NotFound, "write"))?.clone();
-        let stale = update.version.as_ref().is_some_and(|version| version.0 != before.version.to_string());
+        let before = server
+            .visible(id)
+            .ok_or_else(|| self.error(Kind::NotFound, "write"))?
+            .clone();
+        let stale = update
+            .version
+            .as_ref()
+            .is_some_and(|version| version.0 != before.version.to_string());
         if stale && !self.has(Bug::IgnoresVersions) {
             return Err(self.error(Kind::VersionConflict, "write"));
         }
@@ -387,7 +443,11 @@ impl Toy {
 
     fn written(&self, server: &Server, id: u64, before: Option<RemoteTask>, sole_writer: bool) -> Written {
         let task = self.show(id, &server.items[&id]);
-        Written::Task(Box::new(WrittenTask { task, before, sole_writer }))
+        Written::Task(Box::new(WrittenTask {
+            task,
+            before,
+            sole_writer,
+        }))
     }
 }
 
@@ -465,7 +525,10 @@ impl Connection for Toy {
         self.readable(&server, &request.project, "list_ids")?;
         let here = number(&request.project);
         let hidden = |item: &Item| self.has(Bug::SweepForgetsClosedTasks) && is_closed(item);
-        let rows = server.items.iter().filter(|(_, item)| item.project == here && !hidden(item));
+        let rows = server
+            .items
+            .iter()
+            .filter(|(_, item)| item.project == here && !hidden(item));
         let rows = rows.map(|(id, _)| (*id, ExternalId::from(*id))).collect();
         self.page(&server, rows, request.page.as_ref())
     }
@@ -528,7 +591,10 @@ impl Connection for Toy {
         let mut found: Vec<RemoteTask> = Vec::new();
         let mut parents = vec![RemoteValue::from(&task.id)];
         while let Some(parent) = parents.pop() {
-            let below = server.items.iter().filter(|(_, item)| item.fields[&Field::Parent] == parent);
+            let below = server
+                .items
+                .iter()
+                .filter(|(_, item)| item.fields[&Field::Parent] == parent);
             for (id, item) in below {
                 if found.iter().all(|known| number(&known.id) != *id) {
                     found.push(self.show(*id, item));

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use magnus_core::connection::{
     Capabilities, Connection, ConnectionError, ConnectionExt as _, CreateTask, Decoded, DeleteTask, Encoded,
-    FieldSupport, FindCreated, ListTasks, ProjectReading, ReadTask, Reading, RemoteWrite,
-    Translator, UpdateTask, Written, WrittenTask,
+    FieldSupport, FindCreated, ListTasks, ProjectReading, ReadTask, Reading, RemoteWrite, Translator, UpdateTask,
+    Written, WrittenTask,
 };
 use magnus_core::model::{ExternalId, Field, RemoteTask, RemoteValue, Value};
 
@@ -197,10 +197,7 @@ impl<'f> Bench<'f> {
                 projects.map(|found| found.iter().any(|project| project.id == self.project)),
             ),
             ("list_tasks", listed),
-            (
-                "read",
-                self.read(task).await.map(|reading| reading != Reading::Absent),
-            ),
+            ("read", self.read(task).await.map(|reading| reading != Reading::Absent)),
             (
                 "read_project",
                 project.map(|found| !matches!(found, ProjectReading::Absent | ProjectReading::Closed)),

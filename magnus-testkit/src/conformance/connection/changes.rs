@@ -9,7 +9,10 @@ use super::bench::Bench;
 use super::verdict::needs;
 use super::{Checked, ConnectionFixture, Verdict};
 
-async fn since(bench: &Bench<'_>, cursor: Option<Cursor>) -> Result<(BTreeSet<ExternalId>, Option<Cursor>), ConnectionError> {
+async fn since(
+    bench: &Bench<'_>,
+    cursor: Option<Cursor>,
+) -> Result<(BTreeSet<ExternalId>, Option<Cursor>), ConnectionError> {
     let request = bench.list_request().changed_since(cursor.clone());
     let (tasks, next) = bench.connection.all_tasks(request).await?;
     // A walk that found nothing has no stamp of its own: the caller goes on from where it was.
@@ -19,7 +22,10 @@ async fn since(bench: &Bench<'_>, cursor: Option<Cursor>) -> Result<(BTreeSet<Ex
 /// The cursor's own stamp is included: what changed in the same moment is not passed by.
 pub async fn a_cursor_includes_its_own_stamp(fixture: &dyn ConnectionFixture) -> Checked {
     let bench = Bench::new(fixture).await?;
-    needs!(bench.can().incremental.then_some(()), "the tool cannot list what changed");
+    needs!(
+        bench.can().incremental.then_some(()),
+        "the tool cannot list what changed"
+    );
     let mut last = bench.create("First").await?.id;
     for number in 0..3 {
         last = bench.create(&format!("Later {number}")).await?.id;
@@ -35,7 +41,10 @@ pub async fn a_cursor_includes_its_own_stamp(fixture: &dyn ConnectionFixture) ->
 pub async fn no_change_is_missed_from_cursor_to_cursor(fixture: &dyn ConnectionFixture) -> Checked {
     let _ = fixture.page_size(4).await;
     let bench = Bench::new(fixture).await?;
-    needs!(bench.can().incremental.then_some(()), "the tool cannot list what changed");
+    needs!(
+        bench.can().incremental.then_some(()),
+        "the tool cannot list what changed"
+    );
     let mut tasks = Vec::new();
     for number in 0..6 {
         tasks.push(bench.create(&format!("Task {number}")).await?.id);
@@ -65,7 +74,10 @@ pub async fn no_change_is_missed_from_cursor_to_cursor(fixture: &dyn ConnectionF
 pub async fn an_edit_during_an_incremental_list_is_found_by_the_next(fixture: &dyn ConnectionFixture) -> Checked {
     needs!(fixture.page_size(3).await, "the tool's pages cannot be made small");
     let bench = Bench::new(fixture).await?;
-    needs!(bench.can().incremental.then_some(()), "the tool cannot list what changed");
+    needs!(
+        bench.can().incremental.then_some(()),
+        "the tool cannot list what changed"
+    );
     let mut tasks = Vec::new();
     for number in 0..8 {
         tasks.push(bench.create(&format!("Task {number}")).await?.id);
@@ -97,7 +109,10 @@ pub async fn an_edit_during_an_incremental_list_is_found_by_the_next(fixture: &d
 /// A cursor that this tool never gave is an error, and not an empty list.
 pub async fn a_cursor_of_another_tool_is_an_error(fixture: &dyn ConnectionFixture) -> Checked {
     let bench = Bench::new(fixture).await?;
-    needs!(bench.can().incremental.then_some(()), "the tool cannot list what changed");
+    needs!(
+        bench.can().incremental.then_some(()),
+        "the tool cannot list what changed"
+    );
     bench.create("There").await?;
     let answer = since(&bench, Some(Cursor("nobody's cursor".to_owned()))).await;
     assert!(answer.is_err(), "{answer:?}");

@@ -28,7 +28,10 @@ async fn each_read_fails(
             Err(error) => {
                 assert!(kinds.contains(&error.kind()), "{read} under {trouble:?}: {error}");
                 assert_eq!(error.outcome(), Outcome::NotApplied, "a read changes nothing: {error}");
-                assert!(!error.operation().is_empty() && !error.message().is_empty(), "{error:?}");
+                assert!(
+                    !error.operation().is_empty() && !error.message().is_empty(),
+                    "{error:?}"
+                );
                 errors.push(error);
             }
         }
@@ -65,9 +68,15 @@ pub async fn too_many_requests_tell_how_long_to_wait(fixture: &dyn ConnectionFix
     let trouble = Trouble::TooManyRequests(wait);
     let errors = each_read_fails!(&bench, trouble, &[Kind::RateLimited]);
     for error in errors {
-        assert!(error.retry_after().is_some_and(|asked| asked >= wait.mul_f32(0.5)), "{error:?}");
+        assert!(
+            error.retry_after().is_some_and(|asked| asked >= wait.mul_f32(0.5)),
+            "{error:?}"
+        );
     }
-    needs!(fixture.trouble(Calls::Writes, trouble).await, "this trouble cannot be made");
+    needs!(
+        fixture.trouble(Calls::Writes, trouble).await,
+        "this trouble cannot be made"
+    );
     let error = bench.create("Not now").await.expect_err("too many requests");
     assert_eq!(
         (error.kind(), error.outcome(), error.retry_after()),
@@ -88,7 +97,10 @@ pub async fn a_refused_key_is_unauthorized(fixture: &dyn ConnectionFixture) -> C
         "this trouble cannot be made"
     );
     let error = bench.create("By nobody").await.expect_err("nobody writes");
-    assert_eq!((error.kind(), error.outcome()), (Kind::Unauthorized, Outcome::NotApplied));
+    assert_eq!(
+        (error.kind(), error.outcome()),
+        (Kind::Unauthorized, Outcome::NotApplied)
+    );
     Ok(Verdict::Holds)
 }
 
@@ -117,7 +129,11 @@ pub async fn an_answer_that_is_not_the_tools_is_an_error(fixture: &dyn Connectio
         Trouble::Body(r#"{"error": null, "result": []}"#),
         Trouble::Body(r#"{"_embedded": {"elements": []}}"#),
     ] {
-        each_read_fails!(&bench, trouble, &[Kind::Protocol, Kind::Unauthorized, Kind::Unavailable]);
+        each_read_fails!(
+            &bench,
+            trouble,
+            &[Kind::Protocol, Kind::Unauthorized, Kind::Unavailable]
+        );
     }
     Ok(Verdict::Holds)
 }

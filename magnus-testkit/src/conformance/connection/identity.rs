@@ -1,6 +1,8 @@
 //! What a connection says of itself and of its user.
 
-use magnus_core::connection::{ConnectionErrorKind, ConnectionExt as _, FieldSupport, ListIds, ListTasks, ProjectReading};
+use magnus_core::connection::{
+    ConnectionErrorKind, ConnectionExt as _, FieldSupport, ListIds, ListTasks, ProjectReading,
+};
 use magnus_core::model::{Cursor, ExternalId, Field};
 
 use super::bench::Bench;
@@ -38,7 +40,10 @@ pub async fn check_tells_who_we_are(fixture: &dyn ConnectionFixture) -> Checked 
 pub async fn the_project_is_listed_and_reads_the_same_directly(fixture: &dyn ConnectionFixture) -> Checked {
     let connection = fixture.connect().await;
     let projects = connection.all_projects().await?;
-    let found: Vec<_> = projects.iter().filter(|project| project.id == fixture.project()).collect();
+    let found: Vec<_> = projects
+        .iter()
+        .filter(|project| project.id == fixture.project())
+        .collect();
     assert_eq!(found.len(), 1, "the project is listed once: {projects:?}");
     assert!(found[0].open && !found[0].name.is_empty());
     match connection.read_project(fixture.project()).await? {
@@ -74,7 +79,11 @@ pub async fn what_the_tool_lacks_is_refused_before_any_request(fixture: &dyn Con
         (!can.incremental || !can.id_sweep || !can.delete).then_some(()),
         "the tool can do all that may be lacking"
     );
-    let task = if can.delete { None } else { Some(bench.create("Stays").await?) };
+    let task = if can.delete {
+        None
+    } else {
+        Some(bench.create("Stays").await?)
+    };
     let before = fixture.requests().await;
     let mut refused = Vec::new();
     if !can.incremental {
@@ -82,16 +91,19 @@ pub async fn what_the_tool_lacks_is_refused_before_any_request(fixture: &dyn Con
         refused.push(bench.connection.list_tasks(request).await.err());
     }
     if !can.id_sweep {
-        refused.push(bench.connection.list_ids(ListIds::new(bench.project.clone())).await.err());
+        refused.push(
+            bench
+                .connection
+                .list_ids(ListIds::new(bench.project.clone()))
+                .await
+                .err(),
+        );
     }
     if let Some(task) = &task {
         refused.push(bench.write_one(bench.deletion(&task.id)).await.err());
     }
     for error in refused {
-        assert_eq!(
-            error.map(|error| error.kind()),
-            Some(ConnectionErrorKind::Unsupported)
-        );
+        assert_eq!(error.map(|error| error.kind()), Some(ConnectionErrorKind::Unsupported));
     }
     assert_eq!(fixture.requests().await, before, "nothing was asked");
     Ok(Verdict::Holds)
@@ -102,7 +114,12 @@ pub async fn a_connection_shows_no_secret(fixture: &dyn ConnectionFixture) -> Ch
     let secret = needs!(fixture.secret(), "the connection has no secret");
     let bench = Bench::new(fixture).await?;
     let identity = bench.connection.check().await?;
-    let shown = format!("{:?} {:?} {:?} {identity:?}", bench.connection, bench.can(), bench.translator);
+    let shown = format!(
+        "{:?} {:?} {:?} {identity:?}",
+        bench.connection,
+        bench.can(),
+        bench.translator
+    );
     assert!(!shown.contains(&secret), "the secret shows: {shown}");
     let task = bench.create("Seen by all").await?;
     assert!(!format!("{task:?}").contains(&secret));

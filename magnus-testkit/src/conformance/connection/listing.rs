@@ -55,9 +55,7 @@ pub async fn tasks_in_every_status_are_listed(fixture: &dyn ConnectionFixture) -
     let statuses = bench.samples(Field::Status);
     for status in &statuses {
         let task = bench.create("In some status").await?;
-        bench
-            .update(&task, [(Field::Status, status.clone())].into())
-            .await?;
+        bench.update(&task, [(Field::Status, status.clone())].into()).await?;
         made.insert(task.id);
     }
     needs!((!made.is_empty()).then_some(()), "the tool has no statuses");
@@ -140,7 +138,13 @@ pub async fn a_list_reads_the_same_twice(fixture: &dyn ConnectionFixture) -> Che
     for (first, second) in first.iter().zip(&second) {
         assert_eq!(
             (&first.id, &first.fields, &first.version, &first.metadata, &first.url),
-            (&second.id, &second.fields, &second.version, &second.metadata, &second.url)
+            (
+                &second.id,
+                &second.fields,
+                &second.version,
+                &second.metadata,
+                &second.url
+            )
         );
     }
     Ok(Verdict::Holds)
@@ -158,7 +162,13 @@ pub async fn a_task_reads_alone_as_it_is_listed(fixture: &dyn ConnectionFixture)
     let read = bench.present(&made.id).await?;
     assert_same_fields(&listed, &read, &[], "the list");
     assert_eq!(
-        (&listed.project, &listed.version, &listed.metadata, &listed.skip, &listed.url),
+        (
+            &listed.project,
+            &listed.version,
+            &listed.metadata,
+            &listed.skip,
+            &listed.url
+        ),
         (&read.project, &read.version, &read.metadata, &read.skip, &read.url)
     );
     Ok(Verdict::Holds)
@@ -239,7 +249,10 @@ pub async fn descendants_are_all_below_a_task(fixture: &dyn ConnectionFixture) -
         let request = bench.reading(&task.id);
         async move { Ok(ids(&connection.list_descendants(request).await?)) }
     };
-    assert_eq!(found(top).await?, BTreeSet::from([child.id.clone(), grandchild.id.clone()]));
+    assert_eq!(
+        found(top).await?,
+        BTreeSet::from([child.id.clone(), grandchild.id.clone()])
+    );
     assert_eq!(found(child).await?, BTreeSet::from([grandchild.id.clone()]));
     let none: Result<_, magnus_core::connection::ConnectionError> = found(grandchild).await;
     assert!(none?.is_empty());

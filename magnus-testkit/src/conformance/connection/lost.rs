@@ -22,7 +22,11 @@ pub async fn a_create_whose_answer_was_lost_is_found(fixture: &dyn ConnectionFix
     let found = bench.found_created(Some(&older.id)).await?;
     assert_eq!(found.len(), 1, "one task is newer: {found:?}");
     assert!(bench.is_titled(&found[0], "Lost") && found[0].project == bench.project);
-    assert_eq!(bench.found_created(Some(&found[0].id)).await?, [], "none is newer still");
+    assert_eq!(
+        bench.found_created(Some(&found[0].id)).await?,
+        [],
+        "none is newer still"
+    );
     assert_eq!(bench.find("Lost").await?.len(), 2, "it was sent once");
     Ok(Verdict::Holds)
 }

@@ -39,7 +39,16 @@ pub async fn readings_come_in_the_order_of_requests(fixture: &dyn ConnectionFixt
 /// An id that the tool never gave is absent, whatever it looks like.
 pub async fn an_id_that_never_was_is_absent(fixture: &dyn ConnectionFixture) -> Checked {
     let bench = Bench::new(fixture).await?;
-    for id in ["999999", "0", "-1", "no such id", "../1", "1?x=y", "🎉", "99999999999999999999999999"] {
+    for id in [
+        "999999",
+        "0",
+        "-1",
+        "no such id",
+        "../1",
+        "1?x=y",
+        "🎉",
+        "99999999999999999999999999",
+    ] {
         let id = ExternalId::new(id).expect("an id");
         let reading = bench.read(&id).await?;
         assert_eq!(reading, Reading::Absent, "{id}");
@@ -75,10 +84,7 @@ pub async fn an_edit_by_others_is_read_at_once(fixture: &dyn ConnectionFixture) 
     let bench = Bench::new(fixture).await?;
     let task = bench.create("Before").await?;
     bench.present(&task.id).await?;
-    needs!(
-        fixture.other_renames(&task.id, "After").await,
-        "nobody else can edit"
-    );
+    needs!(fixture.other_renames(&task.id, "After").await, "nobody else can edit");
     let read = bench.present(&task.id).await?;
     assert!(bench.is_titled(&read, "After"), "{read:?}");
     assert_eq!(bench.find("After").await?.len(), 1);
@@ -88,7 +94,10 @@ pub async fn an_edit_by_others_is_read_at_once(fixture: &dyn ConnectionFixture) 
     }
     if can.change_times {
         let (before, after) = (task.updated_at, read.updated_at);
-        assert!(after.is_some() && after >= before, "a time of change: {before:?}, {after:?}");
+        assert!(
+            after.is_some() && after >= before,
+            "a time of change: {before:?}, {after:?}"
+        );
     }
     Ok(Verdict::Holds)
 }

@@ -18,7 +18,9 @@ pub async fn what_is_encoded_means_the_same_when_it_comes_back(fixture: &dyn Con
         let mut values = samples::of(field, fixture.assignee());
         values.extend(values.is_empty().then_some(Value::Empty));
         for value in values {
-            let Some(encoded) = bench.encode(field, &value) else { continue };
+            let Some(encoded) = bench.encode(field, &value) else {
+                continue;
+            };
             holdable += 1;
             match bench.decode(field, &encoded) {
                 Decoded::Exact(back) => assert!(back.is_same(&value, field), "{field}: {value} came back as {back}"),
@@ -101,7 +103,11 @@ pub async fn the_translator_takes_whatever_comes(fixture: &dyn ConnectionFixture
 }
 
 /// What happened to a text: held, or refused before or by the tool, and never changed in meaning.
-async fn survives(bench: &Bench<'_>, field: Field, text: &str) -> Result<bool, magnus_core::connection::ConnectionError> {
+async fn survives(
+    bench: &Bench<'_>,
+    field: Field,
+    text: &str,
+) -> Result<bool, magnus_core::connection::ConnectionError> {
     let value = Value::text(text);
     let Some(sent) = bench.encode(field, &value) else {
         return Ok(false);
@@ -162,7 +168,10 @@ pub async fn awkward_descriptions_come_back_as_they_were(fixture: &dyn Connectio
         "the tool has no descriptions"
     );
     for text in AWKWARD_TEXTS {
-        assert!(survives(&bench, Field::Description, text).await?, "{text:?} can be held");
+        assert!(
+            survives(&bench, Field::Description, text).await?,
+            "{text:?} can be held"
+        );
     }
     Ok(Verdict::Holds)
 }
@@ -175,7 +184,10 @@ pub async fn a_long_title_is_held_whole_or_refused(fixture: &dyn ConnectionFixtu
             survives(&bench, Field::Title, &letter.repeat(length)).await?;
         }
     }
-    assert!(survives(&bench, Field::Title, &"x".repeat(80)).await?, "80 characters are usual");
+    assert!(
+        survives(&bench, Field::Title, &"x".repeat(80)).await?,
+        "80 characters are usual"
+    );
     Ok(Verdict::Holds)
 }
 
@@ -201,13 +213,20 @@ pub async fn odd_values_are_held_exactly_or_refused(fixture: &dyn ConnectionFixt
     let tags = |tags: &[&str]| Value::Tags(tags.iter().map(|tag| (*tag).to_owned()).collect());
     for field in bench.writable() {
         let odd: Vec<Value> = match field {
-            Field::DueDate | Field::StartDate => [(2024, 2, 29), (1970, 1, 1), (1999, 12, 31), (2099, 12, 31), (2026, 3, 29), (2026, 10, 25)]
-                .into_iter()
-                .filter_map(|(y, m, d)| day(y, m, d))
-                .collect(),
-            Field::EstimatedHours | Field::RemainingHours => {
-                [0, 1, 7, 20, 59, 61, 1_439, 1_441, 100_003].map(Value::Minutes).to_vec()
-            }
+            Field::DueDate | Field::StartDate => [
+                (2024, 2, 29),
+                (1970, 1, 1),
+                (1999, 12, 31),
+                (2099, 12, 31),
+                (2026, 3, 29),
+                (2026, 10, 25),
+            ]
+            .into_iter()
+            .filter_map(|(y, m, d)| day(y, m, d))
+            .collect(),
+            Field::EstimatedHours | Field::RemainingHours => [0, 1, 7, 20, 59, 61, 1_439, 1_441, 100_003]
+                .map(Value::Minutes)
+                .to_vec(),
             Field::PercentageDone => [0, 1, 33, 99, 100].map(Value::Percent).to_vec(),
             Field::Tags => vec![
                 tags(&["two words"]),
@@ -220,7 +239,9 @@ pub async fn odd_values_are_held_exactly_or_refused(fixture: &dyn ConnectionFixt
             _ => continue,
         };
         for value in odd {
-            let Some(sent) = bench.encode(field, &value) else { continue };
+            let Some(sent) = bench.encode(field, &value) else {
+                continue;
+            };
             let mut fields = bench.titled("Odd");
             fields.insert(field, sent);
             let made = match bench.create_with(fields).await {
@@ -231,7 +252,10 @@ pub async fn odd_values_are_held_exactly_or_refused(fixture: &dyn ConnectionFixt
             let back = bench.value(&read, field).unwrap_or(Value::Empty);
             // No work and work that nobody estimated are the same to some tools.
             let nothing = value == Value::Minutes(0) && back.is_empty();
-            assert!(nothing || back.is_same(&value, field), "{field}: {value} came back as {back}");
+            assert!(
+                nothing || back.is_same(&value, field),
+                "{field}: {value} came back as {back}"
+            );
         }
     }
     Ok(Verdict::Holds)

@@ -12,10 +12,7 @@ pub async fn a_stale_write_is_refused(fixture: &dyn ConnectionFixture) -> Checke
     needs!(bench.can().versions.then_some(()), "the tool has no versions");
     let task = bench.create("Read by us").await?;
     assert!(task.version.is_some(), "a task has a version");
-    needs!(
-        fixture.other_renames(&task.id, "Newer").await,
-        "nobody else can edit"
-    );
+    needs!(fixture.other_renames(&task.id, "Newer").await, "nobody else can edit");
     let error = bench
         .write_one(bench.change(&task, bench.titled("Stale")))
         .await
@@ -54,10 +51,7 @@ pub async fn a_sole_writer_is_claimed_only_with_proof(fixture: &dyn ConnectionFi
         bench.can().versions || !undisturbed.sole_writer,
         "without versions nothing proves it"
     );
-    needs!(
-        fixture.other_renames(&task.id, "Theirs").await,
-        "nobody else can edit"
-    );
+    needs!(fixture.other_renames(&task.id, "Theirs").await, "nobody else can edit");
     // Decided without a version, so that it goes through.
     let mut change = bench.change(&undisturbed.task, bench.titled("Over theirs"));
     if let RemoteWrite::Update(update) = &mut change {

@@ -108,7 +108,11 @@ pub async fn every_field_that_can_be_empty_can_be_cleared(fixture: &dyn Connecti
         fields.insert(field, value);
         let task = bench.create_with(fields).await?;
         let cleared = bench.update(&task, [(field, empty.clone())].into()).await?.task;
-        assert_eq!(bench.value(&cleared, field), Some(Value::Empty), "{field} in the answer");
+        assert_eq!(
+            bench.value(&cleared, field),
+            Some(Value::Empty),
+            "{field} in the answer"
+        );
         let read = bench.present(&task.id).await?;
         assert_eq!(read.value(field), Some(&empty), "{field} read again");
         assert!(bench.is_titled(&read, "Full"));
@@ -141,7 +145,11 @@ pub async fn a_parent_is_set_changed_and_cleared(fixture: &dyn ConnectionFixture
     fields.insert(Field::Parent, RemoteValue::from(&first.id));
     let mut child = bench.create_with(fields).await?;
     assert_eq!(child.value(Field::Parent), Some(&RemoteValue::from(&first.id)));
-    for parent in [RemoteValue::from(&second.id), RemoteValue::NULL, RemoteValue::from(&first.id)] {
+    for parent in [
+        RemoteValue::from(&second.id),
+        RemoteValue::NULL,
+        RemoteValue::from(&first.id),
+    ] {
         bench.update(&child, [(Field::Parent, parent.clone())].into()).await?;
         child = bench.present(&child.id).await?;
         assert_eq!(child.value(Field::Parent), Some(&parent));
@@ -153,8 +161,13 @@ pub async fn a_parent_is_set_changed_and_cleared(fixture: &dyn ConnectionFixture
 /// One result per write, in the order of the writes, in full batches.
 pub async fn results_come_in_the_order_of_writes(fixture: &dyn ConnectionFixture) -> Checked {
     let bench = Bench::new(fixture).await?;
-    assert!(bench.connection.write(Vec::new()).await.is_empty(), "no write, no result");
-    let titles: Vec<String> = (0..bench.can().batch_size.min(12)).map(|number| format!("Nr {number}")).collect();
+    assert!(
+        bench.connection.write(Vec::new()).await.is_empty(),
+        "no write, no result"
+    );
+    let titles: Vec<String> = (0..bench.can().batch_size.min(12))
+        .map(|number| format!("Nr {number}"))
+        .collect();
     let writes = titles.iter().map(|title| bench.creation(bench.titled(title))).collect();
     let mut made = Vec::new();
     for (result, title) in bench.connection.write(writes).await.into_iter().zip(&titles) {
@@ -180,7 +193,10 @@ pub async fn results_come_in_the_order_of_writes(fixture: &dyn ConnectionFixture
 /// A write that fails leaves those beside it alone.
 pub async fn a_write_that_fails_leaves_those_beside_it_alone(fixture: &dyn ConnectionFixture) -> Checked {
     let bench = Bench::new(fixture).await?;
-    needs!((bench.can().batch_size >= 3).then_some(()), "writes are given one at a time");
+    needs!(
+        (bench.can().batch_size >= 3).then_some(()),
+        "writes are given one at a time"
+    );
     let mut missing = bench.create("Pattern").await?;
     missing.id = ExternalId::from(999_999);
     let writes = vec![

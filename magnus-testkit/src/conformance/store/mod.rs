@@ -176,10 +176,12 @@ macro_rules! __store_test {
     ($factory:path, $group:ident, $rule:ident) => {
         #[::tokio::test]
         async fn $rule() {
-            use $crate::conformance::store::{$group, ManualClock, World};
+            use $crate::conformance::store::{ManualClock, World, $group};
             let clock = ::std::sync::Arc::new(ManualClock::new());
             let (store, _keep) = $factory(::std::sync::Arc::clone(&clock)).await;
-            let world = World::new(store, clock).await.expect("a new store takes connections and projects");
+            let world = World::new(store, clock)
+                .await
+                .expect("a new store takes connections and projects");
             $group::$rule(world).await.expect("the store answers");
         }
     };
