@@ -14,7 +14,7 @@ use magnus_core::memory::MemoryStore;
 use magnus_core::model::{ConnectionSettings, RunRequest, RunState, ToolName};
 use magnus_core::orchestrator::Orchestrator;
 use magnus_core::secret::EnvSecretStore;
-use magnus_core::store::{SettingsStore as _, TaskStore};
+use magnus_core::store::TaskStore;
 use magnus_openproject::OpenProjectConnector;
 use magnus_testkit::sim::openproject::{OpenProjectOptions, OpenProjectSimulator};
 use magnus_testkit::transport::RouterTransport;

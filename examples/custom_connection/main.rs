@@ -14,7 +14,7 @@ use magnus_core::memory::MemoryStore;
 use magnus_core::model::{ConnectionSettings, ToolName};
 use magnus_core::orchestrator::Orchestrator;
 use magnus_core::secret::EnvSecretStore;
-use magnus_core::store::{HubStore as _, SettingsStore as _, TaskStore};
+use magnus_core::store::TaskStore;
 use secrecy::SecretString;
 
 use json_file::JsonFile;
