@@ -491,16 +491,28 @@ async fn a_confirmed_plan_is_carried_out_and_what_changed_since_is_guarded_anew(
     for task in &tasks[60..90] {
         bench.delete(*task).await;
     }
-    let edited = bench.links(0).await.into_iter().find(|link| link.task_id == tasks[0]).unwrap();
+    let edited = bench
+        .links(0)
+        .await
+        .into_iter()
+        .find(|link| link.task_id == tasks[0])
+        .unwrap();
     let edited: u64 = edited.external_id.as_str().parse().unwrap();
     toy.edit(edited, Field::Description, &Value::text("still needed"));
     let confirm = RunRequest::new(bench.toys[0].1).confirm(halted.id);
     let end = bench.try_request(confirm.clone()).await.unwrap();
     assert_eq!(end.state, RunState::Completed, "30 of 200 are under the limit: {end:?}");
     assert_eq!(toy.state().items.len(), 200 - 60 - 30 + 1);
-    assert!(toy.state().items.contains_key(&edited), "an edit beats a deletion, confirmed or not");
+    assert!(
+        toy.state().items.contains_key(&edited),
+        "an edit beats a deletion, confirmed or not"
+    );
 
     assert!(bench.store.request_cancel(halted.id).await.unwrap().unwrap().state == RunState::Cancelled);
     let error = bench.try_request(confirm).await.unwrap_err();
-    assert_eq!(error.kind(), RunErrorKind::NothingToConfirm, "a discarded plan cannot be confirmed");
+    assert_eq!(
+        error.kind(),
+        RunErrorKind::NothingToConfirm,
+        "a discarded plan cannot be confirmed"
+    );
 }

@@ -6,7 +6,7 @@ use super::observe::HubView;
 use super::session::{Active, Session, Tables};
 use super::tally::Ending;
 use super::{Phase, RunError};
-use crate::model::{Counts, MappingState, Trigger};
+use crate::model::{Counts, Field, MappingState, Trigger};
 use crate::reconcile::{
     Entry, Extent, MappingInput, MappingPlan, Plan, PlannedAction, PlannedItem, PlannedMapping, Push, Setting, guard,
     plan_mapping,
@@ -88,8 +88,11 @@ impl Session {
     /// Why the first plans want a person to look first. What a person has confirmed already does not count; what has
     /// changed since then does.
     pub(super) fn halts(&self, plans: &[(MappingPlan, usize)], confirmed: Option<&Plan>) -> Vec<String> {
-        let confirmed: HashSet<&PlannedItem> =
-            confirmed.iter().flat_map(|plan| &plan.mappings).flat_map(|mapping| &mapping.items).collect();
+        let confirmed: HashSet<&PlannedItem> = confirmed
+            .iter()
+            .flat_map(|plan| &plan.mappings)
+            .flat_map(|mapping| &mapping.items)
+            .collect();
         let mut extent = Extent::default();
         for (plan, in_tool) in plans {
             extent.linked += plan.linked;
@@ -107,6 +110,31 @@ impl Session {
             }
         }
         guard(&extent, &self.settings.options.guard)
+    }
+
+    /// How many writes of the first plans would notify people.
+    pub(super) fn notifying(&self, plans: &[(MappingPlan, usize)]) -> u64 {
+        let fields = &self.capabilities.notifying_fields;
+        let notifies = |push: &Push| match push {
+            _ if !self.capabilities.writes_notify => false,
+            _ if fields.is_empty() => true,
+            Push::Create { .. } => true,
+            Push::Update { fields: changed, .. } => changed.keys().any(|field| fields.contains(field)),
+            Push::Archive { .. } => fields.contains(&Field::Status),
+            Push::Delete { .. } => false,
+        };
+        let entries = plans.iter().flat_map(|(plan, _)| &plan.entries);
+        let count = entries
+            .filter_map(|entry| entry.push.as_ref())
+            .filter(|push| notifies(push))
+            .count();
+        u64::try_from(count).unwrap_or(u64::MAX)
+    }
+
+    /// How many seconds so many writes will take, as far as the tool limits them.
+    pub(super) fn foreseen(&self, writes: u64) -> Option<u64> {
+        let pace = self.connection.capabilities().pace?;
+        Some(pace.foreseen(writes).as_secs())
     }
 
     /// Carries out one mapping: hub part at once, then what goes to the tool, then what that moved, until quiet.
@@ -273,7 +301,9 @@ fn shown(entry: &Entry) -> Option<PlannedItem> {
         action: entry.action?,
         title: entry.title.clone(),
         // A task that the run would make has a new id in every plan.
-        task_id: entry.task_id.filter(|_| entry.action != Some(PlannedAction::CreateInHub)),
+        task_id: entry
+            .task_id
+            .filter(|_| entry.action != Some(PlannedAction::CreateInHub)),
         external_id: entry.external_id.clone(),
         changes: entry.changes.clone(),
         reason: entry.reason.clone(),
@@ -292,6 +322,12 @@ pub(super) fn render(active: &Active, plan: &MappingPlan) -> PlannedMapping {
         unchanged: u64::try_from(plan.unchanged.len() + quiet).unwrap_or(u64::MAX),
         problem: None,
     }
+}
+
+/// The writes to the tool in the first plans.
+pub(super) fn pushes(plans: &[(MappingPlan, usize)]) -> u64 {
+    let entries = plans.iter().flat_map(|(plan, _)| &plan.entries);
+    u64::try_from(entries.filter(|entry| entry.push.is_some()).count()).unwrap_or(u64::MAX)
 }
 
 /// What a plan would count.

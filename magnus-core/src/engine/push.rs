@@ -48,12 +48,17 @@ impl Session {
         for entry in entries {
             stages.entry(stage(&entry, view)).or_default().push(entry);
         }
-        let size = self.capabilities.batch_size.max(1);
+        let mut left: u64 = stages.values().map(|entries| count(entries.len())).sum();
         for (_, entries) in stages {
             let mut rest = entries.into_iter().peekable();
             while rest.peek().is_some() {
                 self.checkpoint()?;
+                let foreseen = self.foreseen(left);
+                self.context.report(|progress| progress.foreseen_seconds = foreseen);
+                // Asked anew each time: a connection learns from its answers how much it may send at once.
+                let size = self.connection.capabilities().batch_size.max(1);
                 let batch: Vec<Entry> = rest.by_ref().take(size).collect();
+                left -= count(batch.len());
                 self.push_batch(actives, index, tables, &mut references, batch).await?;
             }
         }
@@ -315,6 +320,10 @@ impl Session {
         };
         self.tally.entry(entry, ending, describe(entry));
     }
+}
+
+fn count(items: usize) -> u64 {
+    u64::try_from(items).unwrap_or(u64::MAX)
 }
 
 /// Deletions first, children before parents; then changes; then creations, parents before children.

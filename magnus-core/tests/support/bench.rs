@@ -7,13 +7,13 @@ use async_trait::async_trait;
 use magnus_core::engine::{Engine, RunContext, RunEnd, RunError, SyncEngine};
 use magnus_core::memory::MemoryStore;
 use magnus_core::model::{
-    Conflict, ConnectionId, ConnectionSettings, ExternalId, Field, Link, Mapping, Project, ProjectId, Run, RunRequest, Task,
-    TaskId, TaskPatch, ToolName, Value,
+    Conflict, ConnectionId, ConnectionSettings, ExternalId, Field, Link, Mapping, Project, ProjectId, Run, RunRequest,
+    Task, TaskId, TaskPatch, ToolName, Value,
 };
 use magnus_core::secret::{SecretError, SecretStore};
 use magnus_core::store::{
-    Changeset, ConflictQuery, Fence, HubStore, LeaseAnswer, LeaseStore, LinkStore, MappingWrite, ProjectWrite, RunStore,
-    SettingsStore, TaskStore, TaskWrite, Unit,
+    Changeset, ConflictQuery, Fence, HubStore, LeaseAnswer, LeaseStore, LinkStore, MappingWrite, ProjectWrite,
+    RunStore, SettingsStore, TaskStore, TaskWrite, Unit,
 };
 use secrecy::SecretString;
 
@@ -120,12 +120,21 @@ impl Bench {
     pub(crate) async fn run(&self, request: RunRequest) -> Run {
         let queued = self.store.enqueue_run(request.clone()).await.unwrap().run;
         let ttl = std::time::Duration::from_secs(30);
-        let answer = self.store.acquire_lease(request.connection_id, "bench".to_owned(), ttl).await.unwrap();
-        let LeaseAnswer::Granted(lease) = answer else { panic!("the bench runs one at a time: {answer:?}") };
+        let answer = self
+            .store
+            .acquire_lease(request.connection_id, "bench".to_owned(), ttl)
+            .await
+            .unwrap();
+        let LeaseAnswer::Granted(lease) = answer else {
+            panic!("the bench runs one at a time: {answer:?}")
+        };
         self.store.claim_run(Fence::Lease(lease.clone())).await.unwrap();
         self.store.release_lease(lease).await.unwrap();
         let end = self.try_request(request).await.unwrap();
-        self.store.finish_run(queued.id, end.state, end.report, end.message).await.unwrap();
+        self.store
+            .finish_run(queued.id, end.state, end.report, end.message)
+            .await
+            .unwrap();
         self.store.run(queued.id).await.unwrap().unwrap()
     }
 
