@@ -73,9 +73,11 @@ impl Session {
         references: &mut References,
         entries: Vec<Entry>,
     ) -> Result<(), RunError> {
+        // Once for the whole batch: with many tasks, looking for it per task would take longer than the writing.
+        let greatest_seen = greatest_seen(&actives[index]);
         let jobs: Vec<Job> = entries
             .into_iter()
-            .filter_map(|entry| self.job(&actives[index], entry, references))
+            .filter_map(|entry| self.job(&actives[index], entry, references, greatest_seen.as_ref()))
             .collect();
         let journal = jobs
             .iter()
@@ -106,8 +108,7 @@ impl Session {
         }
         for (job, result) in jobs.into_iter().zip(results) {
             let project = actives[index].mapping.external_id.clone();
-            let lens_references = references.clone();
-            let lens = Lens::new(tables.as_ref(), &project, &lens_references);
+            let lens = Lens::new(tables.as_ref(), &project, references);
             match result {
                 Ok(Written::Task(_)) if matches!(job.intent.operation, IntentOperation::Delete { .. }) => {
                     self.fatal_in_a_row = 0;
@@ -146,7 +147,13 @@ impl Session {
     }
 
     /// Makes the journal entry and the write of one entry. `None` if nothing is left to send.
-    fn job(&self, active: &Active, mut entry: Entry, references: &References) -> Option<Job> {
+    fn job(
+        &self,
+        active: &Active,
+        mut entry: Entry,
+        references: &References,
+        greatest_seen: Option<&ExternalId>,
+    ) -> Option<Job> {
         let push = entry.push.take()?;
         let mapping = &active.mapping;
         let (task_id, operation, fields, write) = match push {
@@ -157,7 +164,7 @@ impl Session {
                 }
                 let operation = IntentOperation::Create {
                     project: mapping.external_id.clone(),
-                    greatest_seen: greatest_seen(active),
+                    greatest_seen: greatest_seen.cloned(),
                 };
                 let sent = fields
                     .iter()
