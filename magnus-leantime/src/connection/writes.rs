@@ -68,7 +68,36 @@ impl LeantimeConnection {
                     .for_each(|at| settled[*at] = Settled::Done(Err(again(&error)))),
             }
         }
+        self.retype(writes, &mut settled).await;
         self.read_created(settled).await
+    }
+
+    /// Makes subtasks of tasks that got a parent, and tasks of subtasks that lost theirs, in one request. The change
+    /// itself is done; if this fails, the ticket is only shown in another place.
+    async fn retype(&self, writes: &[RemoteWrite], settled: &mut [Settled]) {
+        let mut wanted = Vec::new();
+        let mut calls = Vec::new();
+        for (at, (write, settled)) in writes.iter().zip(settled.iter()).enumerate() {
+            if let Settled::Done(Ok(Written::Task(written))) = settled
+                && let Some(kind) = write::other_type(write, &written.task)
+            {
+                wanted.push(at);
+                calls.extend(write::retype(&written.task.id, kind, self.patch_method()));
+            }
+        }
+        let answers = match self.rpc.batch(write::OPERATION, Effect::Write, calls).await {
+            Ok(answers) => answers,
+            Err(error) => {
+                tracing::warn!(%error, "tickets with a new parent could not be made subtasks");
+                return;
+            }
+        };
+        for (at, answers) in wanted.into_iter().zip(answers.chunks(2)) {
+            let after = answers.get(1).and_then(user_of).and_then(|row| self.task(row));
+            if let (Some(after), Settled::Done(Ok(Written::Task(written)))) = (after, &mut settled[at]) {
+                written.task = after;
+            }
+        }
     }
 
     /// Sends writes in one request; one result each, where `None` asks for the other method.
