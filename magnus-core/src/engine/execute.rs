@@ -65,7 +65,7 @@ impl Session {
         let asked = active.len();
         for mut mapping in active.drain(..) {
             self.checkpoint()?;
-            let view = self.hub_view(&mapping.mapping).await?;
+            let view = self.hub_view(&mapping).await?;
             match self.observe(&mut mapping, &view, trigger, tables.as_ref()).await {
                 Ok(()) => readable.push(mapping),
                 Err(error) => {
@@ -149,7 +149,7 @@ impl Session {
         let mut settled = false;
         for round in 0..MAX_ROUNDS {
             self.checkpoint()?;
-            let view = self.hub_view(&actives[index].mapping).await?;
+            let view = self.hub_view(&actives[index]).await?;
             let plan = self.plan(&actives[index], &mappings, &view, tables, no_creation);
             if round == 0 {
                 let scope = plan.entries.len() + plan.unchanged.len();

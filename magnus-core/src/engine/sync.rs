@@ -324,7 +324,7 @@ impl Session {
         let mappings: Vec<_> = active.iter().map(|active| active.mapping.clone()).collect();
         let mut plans = Vec::new();
         for active in active {
-            let view = self.hub_view(&active.mapping).await?;
+            let view = self.hub_view(active).await?;
             let plan = self.plan(active, &mappings, &view, tables, (!all_read).then_some(NOT_ALL_READ));
             let in_tool = active
                 .observation
