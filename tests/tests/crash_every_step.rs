@@ -14,7 +14,7 @@ use crash::scenario::{SCENARIOS, Scenario};
 use crash::state::State;
 use crash::world::{Hub, World};
 use futures::FutureExt;
-use magnus_core::model::RunState;
+use magnus_core::model::{ConnectionId, RunState};
 use magnus_testkit::crash::{CrashPoint, Mode};
 
 /// Dying before an effect is dying after the one before it: between two effects nothing happens that outlives a process.
@@ -27,11 +27,12 @@ struct Undisturbed {
     effects: Vec<&'static str>,
 }
 
-async fn undisturbed(scenario: &Scenario, origin: &World) -> Undisturbed {
+async fn undisturbed(scenario: &Scenario, origin: &World, first: ConnectionId) -> Undisturbed {
     let world = origin.fork().await;
     let crash = CrashPoint::counting();
     let process = world.process("undisturbed", crash.clone());
-    let ends = world.settle(&process, None, scenario.at_once).await.unwrap();
+    let mut ends = world.settle(&process, Some(first), scenario.at_once).await.unwrap();
+    ends.sort_by_key(|end| format!("{end:?}"));
     Undisturbed {
         state: State::of(&world).await,
         ends,
@@ -45,7 +46,7 @@ async fn broken(
     origin: &World,
     step: usize,
     mode: Mode,
-    expected: &Undisturbed,
+    expected: &[Undisturbed],
 ) -> Option<Vec<String>> {
     let mut world = origin.fork().await;
     let crash = CrashPoint::at(step, mode);
@@ -61,19 +62,33 @@ async fn broken(
         let process = world.process("second", CrashPoint::counting());
         ended = world.settle(&process, interrupted, scenario.at_once).await;
     }
-    let mut amiss = State::of(&world).await.differences(&expected.state);
-    let mut ends = ended.unwrap_or_default();
-    let mut wanted = expected.ends.clone();
-    ends.sort_by_key(|end| format!("{end:?}"));
-    wanted.sort_by_key(|end| format!("{end:?}"));
-    if ends != wanted {
-        amiss.push(format!("the last runs ended {ends:?} instead of {wanted:?}"));
+    Some(world.amiss(ended.unwrap_or_default(), expected).await)
+}
+
+impl World {
+    /// What is amiss after a disturbed run that came to rest.
+    async fn amiss(&self, mut ends: Vec<RunState>, expected: &[Undisturbed]) -> Vec<String> {
+        ends.sort_by_key(|end| format!("{end:?}"));
+        let state = State::of(self).await;
+        let mut least: Option<Vec<String>> = None;
+        for expected in expected {
+            let mut amiss = state.differences(&expected.state);
+            if ends != expected.ends {
+                amiss.push(format!("the last runs ended {ends:?} instead of {:?}", expected.ends));
+            }
+            if least.as_ref().is_none_or(|least| amiss.len() < least.len()) {
+                least = Some(amiss);
+            }
+        }
+        least.unwrap_or_default()
     }
-    Some(amiss)
 }
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 /// Runs something that may panic; a panic is a finding like any other.
@@ -83,6 +98,13 @@ async fn caught<T>(work: impl Future<Output = T>) -> Result<T, String> {
         text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
             .unwrap_or_else(|| "panicked".to_owned())
     })
+}
+
+/// On disk a death after a reading finds the same file as a death after the change before it, which is what differs from
+/// the hub in memory; those steps are left to the hub in memory unless `MAGNUS_CRASH_FULL` is set.
+fn skips(hub: Hub, effect: &str) -> bool {
+    let changes = matches!(effect, "create" | "update" | "delete" | "commit" | "a later one");
+    hub == Hub::Sqlite && !changes && std::env::var_os("MAGNUS_CRASH_FULL").is_none()
 }
 
 struct Found {
@@ -97,7 +119,11 @@ async fn every_step(scenario: &Scenario, hub: Hub) -> Found {
     };
     let begun = caught(async {
         let origin = World::of(scenario, hub).await;
-        let expected = undisturbed(scenario, &origin).await;
+        // Where three sides edited one field, whose run comes first decides; a failed run lets the other go first.
+        let expected = [
+            undisturbed(scenario, &origin, origin.op).await,
+            undisturbed(scenario, &origin, origin.lt).await,
+        ];
         (origin, expected)
     });
     let (origin, expected) = match begun.await {
@@ -109,7 +135,10 @@ async fn every_step(scenario: &Scenario, hub: Hub) -> Found {
     };
     for mode in MODES {
         for step in 1.. {
-            let effect = expected.effects.get(step - 1).copied().unwrap_or("a later one");
+            let effect = expected[0].effects.get(step - 1).copied().unwrap_or("a later one");
+            if skips(hub, effect) {
+                continue;
+            }
             if mode == Mode::NeverArrived && !matches!(effect, "create" | "update" | "delete" | "a later one") {
                 // A question that never arrived is an answer that was lost.
                 continue;
@@ -124,7 +153,7 @@ async fn every_step(scenario: &Scenario, hub: Hub) -> Found {
                 found.findings.push(format!(
                     "{:?}, step {step} of {} ({effect}), {mode:?}:\n    {}",
                     scenario.name,
-                    expected.effects.len(),
+                    expected[0].effects.len(),
                     amiss.join("\n    ")
                 ));
             }
@@ -135,7 +164,10 @@ async fn every_step(scenario: &Scenario, hub: Hub) -> Found {
 
 fn all(hub: Hub) {
     let only = std::env::var("MAGNUS_CRASH_ONLY").unwrap_or_default();
-    let chosen: Vec<&Scenario> = SCENARIOS.iter().filter(|scenario| scenario.name.contains(&only)).collect();
+    let chosen: Vec<&Scenario> = SCENARIOS
+        .iter()
+        .filter(|scenario| scenario.name.contains(&only))
+        .collect();
     let began = Instant::now();
     let next = AtomicUsize::new(0);
     let findings = Mutex::new(Vec::new());
@@ -166,7 +198,12 @@ fn all(hub: Hub) {
         ran.load(Ordering::Relaxed),
         began.elapsed()
     );
-    assert!(findings.is_empty(), "{} findings:\n{}", findings.len(), findings.join("\n"));
+    assert!(
+        findings.is_empty(),
+        "{} findings:\n{}",
+        findings.len(),
+        findings.join("\n")
+    );
 }
 
 #[test]

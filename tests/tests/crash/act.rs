@@ -39,7 +39,9 @@ pub(crate) async fn perform(world: &World, act: Act) {
                 Field::Parent if !value.is_empty() => Value::Task(world.task(value).await.id),
                 _ => hub_value(field, value),
             };
-            world.edit(title, |task| task.set(field, value).unwrap(), Some(field)).await;
+            world
+                .edit(title, |task| task.set(field, value).unwrap(), Some(field))
+                .await;
         }
         Act::Set(Side::Op, title, field, value) => set_openproject(world, title, field, value),
         Act::Set(Side::Lt, title, field, value) => set_leantime(world, title, field, value),

@@ -126,7 +126,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             Set(Lt, "new", Field::Tags, "red,blue"),
         ],
     ),
-    scenario("created on all sides", &[], &[Add(Hub, "a"), Add(Op, "b"), Add(Lt, "c")]),
+    scenario(
+        "created on all sides",
+        &[],
+        &[Add(Hub, "a"), Add(Op, "b"), Add(Lt, "c")],
+    ),
     scenario(
         "several created in the hub",
         TASK,
@@ -427,9 +431,21 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
             Set(Lt, "child", Field::Parent, "parent"),
         ],
     ),
-    scenario("another parent in the hub", FAMILY, &[Set(Hub, "child", Field::Parent, "other")]),
-    scenario("another parent in OpenProject", FAMILY, &[Set(Op, "child", Field::Parent, "other")]),
-    scenario("another parent in Leantime", FAMILY, &[Set(Lt, "child", Field::Parent, "other")]),
+    scenario(
+        "another parent in the hub",
+        FAMILY,
+        &[Set(Hub, "child", Field::Parent, "other")],
+    ),
+    scenario(
+        "another parent in OpenProject",
+        FAMILY,
+        &[Set(Op, "child", Field::Parent, "other")],
+    ),
+    scenario(
+        "another parent in Leantime",
+        FAMILY,
+        &[Set(Lt, "child", Field::Parent, "other")],
+    ),
     scenario(
         "a new parent for an old child",
         FAMILY,
@@ -524,7 +540,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         "text that does not survive the trip",
         &[Add(Op, "task"), Set(Op, "task", Field::Description, MARKDOWN)],
         &[
-            Set(Op, "task", Field::Description, "a <server> & `code <b>`\r\n\r\n| a | b |\r\n| --- | --- |\r\n| c | d |"),
+            Set(
+                Op,
+                "task",
+                Field::Description,
+                "a <server> & `code <b>`\r\n\r\n| a | b |\r\n| --- | --- |\r\n| c | d |",
+            ),
             Set(Lt, "task", Field::Tags, "red"),
         ],
     ),
@@ -586,7 +607,9 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         &[
             Do(|world| {
                 let project = world.openproject_project("Common");
-                world.openproject.edit_project(project, |row| row.name = "Shared".to_owned());
+                world
+                    .openproject
+                    .edit_project(project, |row| row.name = "Shared".to_owned());
             }),
             Set(Hub, "task", Field::Description, "hub"),
         ],
@@ -626,6 +649,8 @@ const LONG_TITLE: &str = concat!(
     "a title that goes on and on, a title that goes on and on, a title that goes on and on.",
 );
 
-const MARKDOWN: &str = "# Heading\n\ntext with **bold** & _italics_\n\n- [ ] open\n- [x] done\n\n```rust\nlet x = 1;\n```";
+const MARKDOWN: &str =
+    "# Heading\n\ntext with **bold** & _italics_\n\n- [ ] open\n- [x] done\n\n```rust\nlet x = 1;\n```";
 
-const HTML: &str = "<h2>Heading</h2><ul><li>one</li><li><strong>two</strong> &amp; more</li></ul><p>a &lt;server&gt;</p>";
+const HTML: &str =
+    "<h2>Heading</h2><ul><li>one</li><li><strong>two</strong> &amp; more</li></ul><p>a &lt;server&gt;</p>";

@@ -46,8 +46,12 @@ impl State {
         let mut externals: HashMap<ExternalId, String> = HashMap::new();
         let packages = world.openproject.work_packages();
         let subjects: HashMap<u64, String> = packages.iter().map(|row| (row.id, row.subject.clone())).collect();
-        let projects: HashMap<u64, String> =
-            world.openproject.projects().into_iter().map(|row| (row.id, row.name)).collect();
+        let projects: HashMap<u64, String> = world
+            .openproject
+            .projects()
+            .into_iter()
+            .map(|row| (row.id, row.name))
+            .collect();
         for row in &packages {
             externals.insert(ExternalId::new(row.id.to_string()).unwrap(), row.subject.clone());
             lines.push(format!(
@@ -68,10 +72,16 @@ impl State {
         }
         let mut tickets_by_id: HashMap<ExternalId, String> = HashMap::new();
         let tickets = world.leantime.tickets();
-        let headlines: HashMap<i64, String> =
-            tickets.iter().map(|row| (row.id, row.headline.clone().unwrap_or_default())).collect();
-        let projects: HashMap<i64, String> =
-            world.leantime.projects().into_iter().map(|row| (row.id, row.name)).collect();
+        let headlines: HashMap<i64, String> = tickets
+            .iter()
+            .map(|row| (row.id, row.headline.clone().unwrap_or_default()))
+            .collect();
+        let projects: HashMap<i64, String> = world
+            .leantime
+            .projects()
+            .into_iter()
+            .map(|row| (row.id, row.name))
+            .collect();
         for row in &tickets {
             let headline = row.headline.clone().unwrap_or_default();
             tickets_by_id.insert(ExternalId::new(row.id.to_string()).unwrap(), headline.clone());

@@ -101,12 +101,16 @@ pub(crate) struct Process {
 }
 
 impl World {
-    pub(crate) async fn new(hub: Hub, settings: fn(&mut ConnectionSettings), tools: fn(&mut OpenProjectOptions)) -> Self {
+    pub(crate) async fn new(
+        hub: Hub,
+        settings: fn(&mut ConnectionSettings),
+        tools: fn(&mut OpenProjectOptions),
+    ) -> Self {
         let start: Timestamp = "2026-03-02T08:00:00Z".parse().unwrap();
         let clock = Arc::new(SetClock(AtomicI64::new(start.timestamp())));
         let time = clock.clone();
-        let mut options = OpenProjectOptions::default()
-            .clock(magnus_testkit::sim::openproject::Clock::new(move || time.now()));
+        let mut options =
+            OpenProjectOptions::default().clock(magnus_testkit::sim::openproject::Clock::new(move || time.now()));
         tools(&mut options);
         let openproject = OpenProjectSimulator::new(options);
         let leantime = LeantimeSimulator::new(LeantimeOptions::default());
@@ -134,8 +138,16 @@ impl World {
             ids.push(stored.id);
         }
         let named = |rows: Vec<(String, u64)>| rows.into_iter().collect();
-        let statuses = openproject.statuses().into_iter().map(|row| (row.name, row.id)).collect();
-        let priorities = openproject.priorities().into_iter().map(|row| (row.name, row.id)).collect();
+        let statuses = openproject
+            .statuses()
+            .into_iter()
+            .map(|row| (row.name, row.id))
+            .collect();
+        let priorities = openproject
+            .priorities()
+            .into_iter()
+            .map(|row| (row.name, row.id))
+            .collect();
         let mut world = Self {
             op_statuses: named(statuses),
             op_priorities: named(priorities),
@@ -351,12 +363,20 @@ impl World {
     }
 
     pub(crate) fn work_package(&self, title: &str) -> WorkPackage {
-        let found = self.openproject.work_packages().into_iter().find(|row| row.subject == title);
+        let found = self
+            .openproject
+            .work_packages()
+            .into_iter()
+            .find(|row| row.subject == title);
         found.unwrap_or_else(|| panic!("no work package {title:?}"))
     }
 
     pub(crate) fn ticket(&self, title: &str) -> Ticket {
-        let found = self.leantime.tickets().into_iter().find(|row| row.headline.as_deref() == Some(title));
+        let found = self
+            .leantime
+            .tickets()
+            .into_iter()
+            .find(|row| row.headline.as_deref() == Some(title));
         found.unwrap_or_else(|| panic!("no ticket {title:?}"))
     }
 
