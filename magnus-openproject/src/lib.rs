@@ -1,9 +1,11 @@
 #![doc = include_str!("../README.md")]
 
+mod blame;
 mod client;
 mod connection;
 mod connector;
 mod duration;
+mod learned;
 mod listing;
 mod lookup;
 mod names;

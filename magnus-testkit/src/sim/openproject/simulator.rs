@@ -352,6 +352,19 @@ impl OpenProjectSimulator {
         write::remove(state, options, id);
     }
 
+    /// Makes a work package start when another one has ended: its dates are the tool's from now on.
+    pub fn follow(&self, successor: u64, predecessor: u64) {
+        self.lock().state.follows.insert(successor, predecessor);
+        self.edit_work_package(successor, |item| item.schedule_manually = false);
+    }
+
+    /// Logs time: neither the stamp nor the version moves.
+    pub fn log_time(&self, id: u64, minutes: i64) {
+        if let Some(item) = self.lock().state.work_packages.get_mut(&id) {
+            item.spent_minutes += minutes;
+        }
+    }
+
     /// Comments on a work package: its time moves, its version does not.
     pub fn comment(&self, id: u64, text: &str) {
         self.lock().comment(id, text);

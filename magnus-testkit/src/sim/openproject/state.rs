@@ -16,6 +16,8 @@ pub(super) struct State {
     pub(super) types: Vec<WorkPackageType>,
     pub(super) priorities: Vec<Priority>,
     pub(super) work_packages: BTreeMap<u64, WorkPackage>,
+    /// Successor → predecessor.
+    pub(super) follows: BTreeMap<u64, u64>,
     pub(super) accepted: Vec<AcceptedWrite>,
     last_id: u64,
     last_time: Option<DateTime<Utc>>,
