@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::TimeDelta;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use magnus_core::connection::{
     Capabilities, Connection, ConnectionError, ConnectionErrorKind, FieldSupport, FindCreated, Identity, ListIds,
@@ -14,6 +15,7 @@ use tokio::sync::OnceCell;
 
 use crate::client::{Answer, Client};
 use crate::connector::OpenProjectConnector;
+use crate::learned::Learned;
 use crate::listing;
 use crate::lookup;
 use crate::options::ToolOptions;
@@ -38,7 +40,8 @@ pub(crate) struct OpenProjectConnection {
     options: ConnectionOptions,
     tool: ToolOptions,
     me: OnceCell<u64>,
-    kind: OnceCell<Option<u64>>,
+    kind: OnceCell<Option<wire::WorkPackageType>>,
+    pub(crate) learned: Learned,
 }
 
 impl OpenProjectConnection {
@@ -49,6 +52,7 @@ impl OpenProjectConnection {
             tool,
             me: OnceCell::new(),
             kind: OnceCell::new(),
+            learned: Learned::default(),
         }
     }
 
@@ -58,7 +62,19 @@ impl OpenProjectConnection {
     }
 
     pub(crate) fn task(&self, attempt: Attempt, answer: &Answer<WorkPackage>) -> Result<RemoteTask, ConnectionError> {
-        task::read(attempt, &self.client.base, &answer.body, answer.skew)
+        self.read_item(attempt, &answer.body, answer.skew)
+    }
+
+    /// An item of an answer as the core sees it; `skew` is how far our clock is ahead of the server's.
+    pub(crate) fn read_item(
+        &self,
+        attempt: Attempt,
+        item: &WorkPackage,
+        skew: TimeDelta,
+    ) -> Result<RemoteTask, ConnectionError> {
+        let mut task = task::read(attempt, &self.client.base, item, skew)?;
+        self.learned.note(item, &mut task);
+        Ok(task)
     }
 
     /// A work package, or `None` if it is not there as far as we may see.
@@ -108,21 +124,21 @@ impl OpenProjectConnection {
     }
 
     /// The type of created work packages, if the settings name one.
-    pub(crate) async fn created_kind(&self) -> Result<Option<u64>, ConnectionError> {
+    pub(crate) async fn created_kind(&self) -> Result<Option<wire::WorkPackageType>, ConnectionError> {
         let Some(wanted) = &self.tool.kind else { return Ok(None) };
         let ask = || async {
             let types: Collection<wire::WorkPackageType> = self.client.get("write", "/types", &[]).await?.body;
             let matches = |kind: &&wire::WorkPackageType| {
                 kind.id.to_string() == *wanted || kind.name.to_lowercase() == wanted.trim().to_lowercase()
             };
-            let found = types.elements().iter().find(matches).map(|kind| kind.id);
+            let found = types.into_elements().into_iter().find(|kind| matches(&kind));
             found.map(Some).ok_or_else(|| {
                 let message =
                     format!("OpenProject has no type {wanted:?}; correct `type` in the connection's `tool` options");
                 ConnectionError::new(ConnectionErrorKind::InvalidSettings, "write", message)
             })
         };
-        self.kind.get_or_try_init(ask).await.copied()
+        self.kind.get_or_try_init(ask).await.cloned()
     }
 
     async fn read_one(&self, request: ReadTask) -> Result<Reading, ConnectionError> {

@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+mod blame;
 mod choices;
 mod client;
 mod connection;
 mod connector;
 mod duration;
+mod learned;
 mod listing;
 mod lookup;
 mod names;

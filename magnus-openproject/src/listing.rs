@@ -9,7 +9,6 @@ use serde_json::Value;
 use crate::client::Answer;
 use crate::connection::OpenProjectConnection;
 use crate::refusal::Attempt;
-use crate::task;
 use crate::walk::{self, Astray, IdWalk, Seen, Stamp, TaskWalk, condition};
 use crate::wire::{self, Collection, SweptId, WorkPackage};
 
@@ -133,7 +132,7 @@ fn read_all(
     attempt: Attempt,
     answer: &Answer<Collection<WorkPackage>>,
 ) -> Result<Vec<RemoteTask>, ConnectionError> {
-    let read = |item: &WorkPackage| task::read(attempt, &connection.client.base, item, answer.skew);
+    let read = |item: &WorkPackage| connection.read_item(attempt, item, answer.skew);
     answer.body.elements().iter().map(read).collect()
 }
 

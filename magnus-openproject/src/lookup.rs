@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
 use magnus_core::connection::{ConnectionError, ConnectionErrorKind, FindCreated, ReadTask};
-use magnus_core::model::RemoteTask;
+use magnus_core::model::{ExternalId, RemoteTask};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -12,7 +12,6 @@ use crate::client::{Answer, Client};
 use crate::connection::{OpenProjectConnection, number};
 use crate::listing::{PAGE_SIZE, astray, every_status, filters, has_more};
 use crate::refusal::Attempt;
-use crate::task;
 use crate::walk::condition;
 use crate::wire::{Collection, WorkPackage};
 
@@ -86,7 +85,7 @@ fn read_items(
     operation: &'static str,
     listed: &Whole<WorkPackage>,
 ) -> Result<Vec<RemoteTask>, ConnectionError> {
-    let read = |item: &WorkPackage| task::read(Attempt::read(operation), &connection.client.base, item, listed.skew);
+    let read = |item: &WorkPackage| connection.read_item(Attempt::read(operation), item, listed.skew);
     listed.items.iter().map(read).collect()
 }
 
@@ -100,6 +99,7 @@ pub(crate) async fn descendants(
     let Some(top) = connection.fetch(operation, &request.id).await? else {
         return Ok(Vec::new());
     };
+    let mut attempts = WHOLE_ATTEMPTS;
     let mut seen = BTreeSet::from([top.body.id]);
     let mut parents: Vec<u64> = Some(top.body)
         .filter(has_children)
@@ -109,25 +109,59 @@ pub(crate) async fn descendants(
     let mut found = Vec::new();
     while !parents.is_empty() {
         let mut next = Vec::new();
+        let mut vanished = false;
         for some in parents.chunks(CHUNK) {
             let values: Vec<String> = some.iter().map(u64::to_string).collect();
             let query = [
                 filters(vec![every_status(), condition("parent", "=", &values)]),
                 ("sortBy", r#"[["id","asc"]]"#.to_owned()),
             ];
-            let mut listed = whole(
+            let listed = whole(
                 &connection.client,
                 operation,
                 "/work_packages",
                 &query,
                 |_: &WorkPackage| false,
-            )
-            .await?;
+            );
+            let mut listed = match listed.await {
+                Ok(listed) => listed,
+                // One id that is gone by now makes the whole filter an error.
+                Err(error) if is_invalid_query(&error) && attempts > 0 => {
+                    attempts -= 1;
+                    vanished = true;
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
             listed.items.retain(|item| seen.insert(item.id));
             found.extend(read_items(connection, operation, &listed)?);
             next.extend(listed.items.into_iter().filter(has_children).map(|item| item.id));
         }
-        parents = next;
+        parents = if vanished {
+            next.extend(still_there(connection, operation, parents).await?);
+            next
+        } else {
+            next
+        };
+    }
+    Ok(found)
+}
+
+fn is_invalid_query(error: &ConnectionError) -> bool {
+    error.context().contains(&("error", "InvalidQuery".to_owned()))
+}
+
+/// Those of the items that can still be read, one by one; what is gone takes nothing along.
+async fn still_there(
+    connection: &OpenProjectConnection,
+    operation: &'static str,
+    items: Vec<u64>,
+) -> Result<Vec<u64>, ConnectionError> {
+    let mut found = Vec::new();
+    for id in items {
+        if connection.fetch(operation, &ExternalId::from(id)).await?.is_some() {
+            found.push(id);
+        }
     }
     Ok(found)
 }

@@ -6,16 +6,24 @@ use magnus_core::model::{ExternalId, Field, RemoteValue, RemoteVersion};
 use serde_json::{Map, Value, json};
 
 use crate::duration;
+use crate::wire::WorkPackageType;
 
 /// A create: what is not set is sent as null where the tool would else fill in something (a parent's dates).
-pub(crate) fn create(api: &str, fields: &BTreeMap<Field, RemoteValue>, kind: Option<u64>) -> Value {
+pub(crate) fn create(api: &str, fields: &BTreeMap<Field, RemoteValue>, kind: Option<&WorkPackageType>) -> Value {
     let mut body = Body::new(api);
-    body.properties.insert("startDate".to_owned(), Value::Null);
-    body.properties.insert("dueDate".to_owned(), Value::Null);
-    body.fields(fields, false);
+    let milestone = kind.is_some_and(|kind| kind.is_milestone);
+    let dates: &[&str] = if milestone {
+        &["date"]
+    } else {
+        &["startDate", "dueDate"]
+    };
+    for date in dates {
+        body.property(date, Value::Null);
+    }
+    body.fields(fields, milestone);
     if let Some(kind) = kind {
         body.links
-            .insert("type".to_owned(), json!({ "href": format!("{api}/types/{kind}") }));
+            .insert("type".to_owned(), json!({ "href": format!("{api}/types/{}", kind.id) }));
     }
     body.finish()
 }

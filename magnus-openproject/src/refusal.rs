@@ -110,9 +110,27 @@ pub(crate) fn from_answer(attempt: Attempt, answer: &Response<Bytes>) -> Connect
     };
     let error = error.with_context("status", status.as_u16());
     match body {
-        Some(body) => error.with_context("error", body.name()),
+        Some(body) => read_only(&body)
+            .fold(error, |error, attribute| error.with_context(READ_ONLY, attribute))
+            .with_context("error", body.name()),
         None => error,
     }
+}
+
+/// Key of the context that names an attribute which can not be written.
+const READ_ONLY: &str = "read_only";
+
+fn read_only(body: &ErrorBody) -> impl Iterator<Item = &str> {
+    std::iter::once(body)
+        .chain(&body.embedded.errors)
+        .filter(|cause| cause.name() == "PropertyIsReadOnly")
+        .filter_map(|cause| cause.embedded.details.as_ref()?.attribute.as_deref())
+}
+
+/// Whether a refusal says that this field can not be written at all, whatever its value.
+pub(crate) fn says_read_only(error: &ConnectionError, field: Field) -> bool {
+    let mut named = error.context().iter().filter(|(key, _)| *key == READ_ONLY);
+    named.any(|(_, attribute)| fields_of(attribute).contains(&field))
 }
 
 /// The longest wait that is believed.

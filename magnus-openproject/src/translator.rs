@@ -36,6 +36,8 @@ fn number<T: TryFrom<u64>>(value: &RemoteValue) -> Option<T> {
 fn text(text: &str, limit: usize) -> Encoded {
     if text.contains('\0') {
         Encoded::Unholdable("OpenProject cannot store a NUL character".to_owned())
+    } else if limit < usize::MAX && text.trim().is_empty() {
+        Encoded::Unholdable("OpenProject's titles cannot be blank".to_owned())
     } else if text.chars().count() > limit {
         Encoded::Unholdable(format!("OpenProject's titles have at most {limit} characters"))
     } else {
@@ -54,7 +56,12 @@ fn date(day: NaiveDate) -> Encoded {
 impl Translator for OpenProjectTranslator {
     fn decode(&self, _project: &ExternalId, field: Field, value: &RemoteValue) -> Decoded {
         match field {
-            Field::Title | Field::Description => exact_or_empty(value.as_text().map(Value::text), value),
+            Field::Title => match value.as_text().filter(|title| !title.trim().is_empty()) {
+                Some(title) => Decoded::Exact(Value::text(title)),
+                // The hub has no task without a title.
+                None => Decoded::Approximate(Value::text("Untitled")),
+            },
+            Field::Description => exact_or_empty(value.as_text().map(Value::text), value),
             Field::Status => self.statuses.decode(value),
             Field::Priority => self.priorities.decode(value),
             Field::Assignee => self.people.decode(value),
@@ -173,6 +180,7 @@ mod tests {
         let project = ExternalId::from(1);
         for (field, value) in [
             (Field::Title, Value::text("x".repeat(256))),
+            (Field::Title, Value::text(" \t")),
             (Field::Description, Value::text("a\0b")),
             (Field::Title, Value::Empty),
             (Field::DueDate, Value::Date(NaiveDate::MAX)),

@@ -100,9 +100,12 @@ pub(crate) struct Priority {
 }
 
 #[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct WorkPackageType {
     pub(crate) id: u64,
     pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) is_milestone: bool,
 }
 
 /// A user, group or placeholder; the address is shown to administrators and to oneself only.
@@ -145,6 +148,9 @@ pub(crate) struct WorkPackage {
     #[serde(default, deserialize_with = "shown")]
     pub(crate) description: Shown<Formattable>,
     pub(crate) schedule_manually: Option<bool>,
+    /// Whether the status freezes everything but itself.
+    #[serde(default)]
+    pub(crate) readonly: Option<bool>,
     #[serde(default, deserialize_with = "shown")]
     pub(crate) start_date: Shown<String>,
     #[serde(default, deserialize_with = "shown")]

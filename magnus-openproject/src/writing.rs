@@ -1,16 +1,20 @@
 //! Writes: the tool's version decides whether a change still holds, and proves who wrote.
 
+use std::collections::BTreeMap;
+
 use http::Method;
 use magnus_core::connection::{
-    ConnectionError, ConnectionErrorKind, CreateTask, DeleteTask, RemoteWrite, UpdateTask, Written, WrittenTask,
+    ConnectionError, ConnectionErrorKind, CreateTask, DeleteTask, RejectedField, RemoteWrite, UpdateTask, Written,
+    WrittenTask,
 };
-use magnus_core::model::{Field, RemoteTask, RemoteVersion};
+use magnus_core::model::{Field, RemoteTask, RemoteValue, RemoteVersion};
 use serde_json::Value;
 
+use crate::blame;
 use crate::client::Answer;
-use crate::connection::OpenProjectConnection;
+use crate::connection::{OpenProjectConnection, number};
 use crate::payload;
-use crate::refusal::Attempt;
+use crate::refusal::{Attempt, says_read_only};
 use crate::wire::WorkPackage;
 
 pub(crate) async fn write(connection: &OpenProjectConnection, write: RemoteWrite) -> Result<Written, ConnectionError> {
@@ -31,20 +35,49 @@ fn api(connection: &OpenProjectConnection) -> String {
 }
 
 async fn create(connection: &OpenProjectConnection, task: CreateTask) -> Result<Written, ConnectionError> {
+    known_refusal(connection, &task.fields)?;
     let kind = connection.created_kind().await?;
-    let body = payload::create(&api(connection), &task.fields, kind);
+    let body = payload::create(&api(connection), &task.fields, kind.as_ref());
     let path = format!("/projects/{}/work_packages", task.project);
     let answer: Answer<WorkPackage> = connection
         .client
         .put_in(Method::POST, &path, &[connection.notify()], &body)
         .await
-        .map_err(|error| error.with_context("project", &task.project))?;
+        .map_err(|error| {
+            if says_read_only(&error, Field::PercentageDone) {
+                connection.learned.percentage_is_computed();
+            }
+            blamed(error, &task.fields).with_context("project", &task.project)
+        })?;
     // A new item starts at 0; anything else was saved again, by whomever.
     let sole_writer = answer.body.lock_version == Some(0);
     written(connection, &answer, None, sole_writer)
 }
 
+/// What the instance is known to refuse, said without asking it again.
+fn known_refusal(
+    connection: &OpenProjectConnection,
+    fields: &BTreeMap<Field, RemoteValue>,
+) -> Result<(), ConnectionError> {
+    if !connection.learned.computes_percentage() || !fields.contains_key(&Field::PercentageDone) {
+        return Ok(());
+    }
+    let message = "the percentage follows the status in this instance";
+    let refusal = RejectedField {
+        field: Field::PercentageDone,
+        message: message.to_owned(),
+    };
+    Err(ConnectionError::new(ConnectionErrorKind::Rejected, "write", message).with_rejected(vec![refusal]))
+}
+
+/// The error, naming of what was sent what it means.
+fn blamed(error: ConnectionError, sent: &BTreeMap<Field, RemoteValue>) -> ConnectionError {
+    let rejected = blame::by_sent(error.rejected(), |field| sent.contains_key(&field));
+    error.with_rejected(rejected)
+}
+
 async fn update(connection: &OpenProjectConnection, task: UpdateTask) -> Result<Written, ConnectionError> {
+    known_refusal(connection, &task.fields)?;
     let (version, before) = match task.version.clone() {
         Some(version) => (version, None),
         None => {
@@ -65,15 +98,28 @@ async fn update(connection: &OpenProjectConnection, task: UpdateTask) -> Result<
             milestone,
         )
     };
-    let answer = match patch(connection, &task, &body(false)).await {
+    let milestone = number(&task.id).is_some_and(|id| connection.learned.is_milestone(id));
+    let answer = match patch(connection, &task, &body(milestone)).await {
         // A milestone takes its date by another name; nothing was applied, so it can be said again.
-        Err(error) if names_dates(&error) && task.fields.contains_key(&Field::DueDate) => {
+        Err(error) if !milestone && names_dates(&error) && task.fields.contains_key(&Field::DueDate) => {
             if current(connection, &task).await?.body.date.is_none() {
-                return Err(error);
+                return Err(blamed(error, &task.fields));
             }
-            patch(connection, &task, &body(true)).await?
+            patch(connection, &task, &body(true)).await
         }
-        other => other?,
+        other => other,
+    };
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => {
+            // A frozen item refuses everything; only of one that is not does it say how the instance works.
+            if says_read_only(&error, Field::PercentageDone)
+                && matches!(current(connection, &task).await, Ok(now) if now.body.readonly != Some(true))
+            {
+                connection.learned.percentage_is_computed();
+            }
+            return Err(blamed(error, &task.fields));
+        }
     };
     let sole_writer = proves_sole_writer(&version, answer.body.lock_version);
     written(connection, &answer, before, sole_writer)

@@ -1,4 +1,4 @@
-//! The developers' commands: `cargo xtask test`, `cargo xtask lint`.
+//! The developers' commands: `cargo xtask test`, `cargo xtask lint`, `cargo xtask soak`.
 //!
 //! Continuous integration calls these and nothing else, so that what passes here passes there.
 
@@ -6,6 +6,7 @@ mod core_tree;
 mod deny;
 mod lint;
 mod process;
+mod soak;
 mod sources;
 mod test;
 mod workspace;
@@ -20,6 +21,8 @@ Commands:
          the last line says `N passed, N failed`
   lint   Check formatting, clippy, documentation, licences, the dependency
          tree of magnus-core, and that no test is switched off
+  soak --minutes N
+         Play the convergence properties on new seeds until the time is over
   help   Print this text
 ";
 
@@ -28,6 +31,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["test"] => test::run(),
         ["lint"] => lint::run(),
+        ["soak", "--minutes", minutes] => soak::run(minutes),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())

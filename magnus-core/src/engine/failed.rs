@@ -74,7 +74,9 @@ impl Session {
             .iter()
             .filter_map(|rejected| Some((rejected, job.fields.get(&rejected.field)?)))
             .collect();
-        if refused.is_empty() || error.rejected().iter().any(|rejected| rejected.field == Field::Title) {
+        // Nothing can be created without a title; a change can do without its new one.
+        let creates = matches!(job.intent.operation, IntentOperation::Create { .. });
+        if refused.is_empty() || (creates && error.rejected().iter().any(|rejected| rejected.field == Field::Title)) {
             return Ok(false);
         }
         match &job.intent.operation {

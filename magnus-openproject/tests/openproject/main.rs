@@ -2,6 +2,9 @@
 
 mod reading;
 mod support;
+mod synced_traps;
 mod syncing;
+mod traps;
+mod traps_table;
 mod trouble;
 mod writing;

@@ -37,15 +37,15 @@ impl SecretStore for OneKey {
     }
 }
 
-struct Hub {
+pub(crate) struct Hub {
     store: MemoryStore,
     engine: Engine,
     connection: ConnectionId,
-    tool: OpenProjectSimulator,
+    pub(crate) tool: OpenProjectSimulator,
 }
 
 impl Hub {
-    async fn new(tool: OpenProjectSimulator) -> Self {
+    pub(crate) async fn new(tool: OpenProjectSimulator) -> Self {
         let store = MemoryStore::default();
         let connector = OpenProjectConnector::new(Arc::new(RouterTransport::new(tool.router())));
         let engine =
@@ -62,11 +62,11 @@ impl Hub {
         }
     }
 
-    async fn sync(&self) -> RunEnd {
+    pub(crate) async fn sync(&self) -> RunEnd {
         self.try_sync().await.expect("a run")
     }
 
-    async fn try_sync(&self) -> Result<RunEnd, RunError> {
+    pub(crate) async fn try_sync(&self) -> Result<RunEnd, RunError> {
         let lease = self
             .store
             .acquire_lease(self.connection, "test".to_owned(), Duration::from_secs(60))
@@ -83,7 +83,7 @@ impl Hub {
     }
 
     /// Syncs again: nothing may be written anywhere.
-    async fn assert_quiet(&self) {
+    pub(crate) async fn assert_quiet(&self) {
         let (tool, rows) = (self.tool.writes(), self.store.changed_rows().total());
         let end = self.sync().await;
         assert_eq!(end.state, RunState::Completed, "{end:#?}");
@@ -91,13 +91,13 @@ impl Hub {
         assert_eq!(self.store.changed_rows().total(), rows, "{end:#?}");
     }
 
-    async fn tasks(&self) -> Vec<Task> {
+    pub(crate) async fn tasks(&self) -> Vec<Task> {
         let links = self.store.links(self.connection).await.expect("links");
         let ids: BTreeSet<TaskId> = links.iter().map(|link| link.task_id).collect();
         self.store.tasks(ids.into_iter().collect()).await.expect("tasks")
     }
 
-    async fn by_title(&self) -> BTreeMap<String, Task> {
+    pub(crate) async fn by_title(&self) -> BTreeMap<String, Task> {
         self.tasks()
             .await
             .into_iter()
@@ -118,7 +118,7 @@ impl Hub {
         assert!(outcome.stale.is_empty());
     }
 
-    async fn edit(&self, mut task: Task, changes: Vec<(Field, Value)>) {
+    pub(crate) async fn edit(&self, mut task: Task, changes: Vec<(Field, Value)>) {
         let expected = task.version;
         let patch: TaskPatch = changes.into_iter().collect();
         patch.apply(&mut task, chrono::Utc::now()).expect("values that fit");
@@ -129,7 +129,7 @@ impl Hub {
         .await;
     }
 
-    async fn add(&self, project: ProjectId, title: &str, change: impl FnOnce(&mut Task)) {
+    pub(crate) async fn add(&self, project: ProjectId, title: &str, change: impl FnOnce(&mut Task)) {
         let mut task = Task::new(project, title, chrono::Utc::now());
         change(&mut task);
         self.commit(TaskWrite::Insert {

@@ -155,7 +155,7 @@ impl<'state> Renderer<'state> {
             .status(item.status_id)
             .is_some_and(|status| status.is_readonly);
         let mut shown = json!({
-            "_type": "WorkPackage", "id": item.id, "displayId": item.id.to_string(), "lockVersion": item.lock_version,
+            "_type": "WorkPackage", "id": item.id, "displayId": self.display_id(item), "lockVersion": item.lock_version,
             "subject": item.subject, "description": formattable(&item.description),
             "scheduleManually": item.schedule_manually, "readonly": frozen,
             "derivedStartDate": derived_start, "derivedDueDate": derived_due,
@@ -182,6 +182,14 @@ impl<'state> Renderer<'state> {
             shown[name] = value.clone();
         }
         shown
+    }
+
+    fn display_id(&self, item: &WorkPackage) -> String {
+        let project = self.view.state.projects.get(&item.project_id);
+        match project.filter(|_| self.view.options.semantic_ids) {
+            Some(project) => format!("{}-{}", project.identifier.to_uppercase(), item.id % 100),
+            None => item.id.to_string(),
+        }
     }
 
     /// A single resource: with what it refers to embedded.

@@ -76,6 +76,33 @@ impl<'state> Tree<'state> {
     }
 }
 
+/// Moves automatic successors to where their predecessors let them start; returns those that moved.
+fn reschedule(state: &mut State, options: &OpenProjectOptions) -> BTreeSet<u64> {
+    let mut moved = BTreeSet::new();
+    // A chain is at most as long as there are pairs; a circle stops there too.
+    for _ in 0..state.follows.len() {
+        for (successor, predecessor) in state.follows.clone() {
+            let Some(end) = state.work_packages.get(&predecessor).and_then(|item| item.due_date) else {
+                continue;
+            };
+            let Some(item) = state.work_packages.get_mut(&successor) else {
+                continue;
+            };
+            let weekends_off = options.non_working_days && !item.ignore_non_working_days;
+            let calendar = Calendar { weekends_off };
+            let Some(start) = calendar.day_after(end).filter(|_| !item.schedule_manually) else {
+                continue;
+            };
+            let due = item.duration_days.and_then(|days| calendar.due_after(start, days));
+            if item.start_date != Some(start) || (due.is_some() && item.due_date != due) {
+                (item.start_date, item.due_date) = (Some(start), due.or(item.due_date));
+                moved.insert(successor);
+            }
+        }
+    }
+    moved
+}
+
 /// The ancestors that a change may touch, as they were before it.
 #[derive(Debug)]
 pub(super) struct Watch {
@@ -103,7 +130,8 @@ impl Watch {
 
     /// Brings the watched ancestors in line with the state after the change; those that change get a new version.
     pub(super) fn settle(self, state: &mut State, options: &OpenProjectOptions, now: DateTime<Utc>) {
-        let mut touched = BTreeSet::new();
+        let mut touched = reschedule(state, options);
+        let follows: BTreeSet<u64> = state.follows.keys().copied().collect();
         // From the leaves up: ids of ancestors have no order, so repeat until nothing moves.
         loop {
             let mut moved = false;
@@ -117,10 +145,10 @@ impl Watch {
                 if options.parent_becomes_automatic && has_children && !had_children {
                     item.schedule_manually = false;
                 }
-                if !has_children {
+                if !has_children && !follows.contains(id) {
                     item.schedule_manually = true;
                 }
-                if !item.schedule_manually {
+                if !item.schedule_manually && has_children {
                     (item.start_date, item.due_date) = span;
                     let weekends_off = options.non_working_days && !item.ignore_non_working_days;
                     item.duration_days = match span {

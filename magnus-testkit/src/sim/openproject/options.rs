@@ -104,6 +104,12 @@ pub struct OpenProjectOptions {
     pub extra_version_step: bool,
     /// Custom fields that exist and can be written, by property name (`customField1`).
     pub custom_fields: BTreeSet<String>,
+    /// Attributes of a request that are dropped without a word, as where a type's form lacks them.
+    pub dropped_attributes: BTreeSet<String>,
+    /// What a new item's empty description is replaced by.
+    pub description_template: String,
+    /// Whether items and projects have readable identifiers (`GARDEN-12`) beside their ids.
+    pub semantic_ids: bool,
     /// Where time comes from.
     pub clock: Clock,
 }
@@ -125,6 +131,9 @@ impl Default for OpenProjectOptions {
             cross_project_parents: true,
             extra_version_step: false,
             custom_fields: BTreeSet::new(),
+            dropped_attributes: BTreeSet::new(),
+            description_template: String::new(),
+            semantic_ids: false,
             clock: Clock::default(),
         }
     }

@@ -1,13 +1,14 @@
 //! Reads the body of a create or update: what was sent, told apart from what was left out. Unknown attributes are
 //! dropped.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use axum::http::{HeaderMap, header};
 use chrono::NaiveDate;
 use serde_json::{Map, Value};
 
 use super::error::{Cause, Refusal};
+use super::options::OpenProjectOptions;
 use super::progress::parse_duration;
 
 /// A value that was sent (`null` as `None`), or left out.
@@ -69,8 +70,12 @@ pub(super) fn read_object(headers: &HeaderMap, body: &[u8]) -> Result<Map<String
 }
 
 impl Attributes {
-    /// Reads what is known; `custom_fields` are the names of the custom fields that exist.
-    pub(super) fn read(object: &Map<String, Value>, custom_fields: &BTreeSet<String>) -> Result<Self, Refusal> {
+    /// Reads what is known; `custom fields that do not exist, and what the options name, are dropped.
+    pub(super) fn read(object: &Map<String, Value>, options: &OpenProjectOptions) -> Result<Self, Refusal> {
+        let custom_fields = &options.custom_fields;
+        let mut object = object.clone();
+        object.retain(|name, _| !options.dropped_attributes.contains(name));
+        let object = &object;
         let mut reader = Reader {
             object,
             causes: Vec::new(),

@@ -272,7 +272,7 @@ impl Call<'_> {
 
     fn create(&mut self, project: Option<u64>) -> Result<Response<Body>, Refusal> {
         let object = read_object(self.headers, self.body)?;
-        let sent = Attributes::read(&object, &self.instance.options.custom_fields)?;
+        let sent = Attributes::read(&object, &self.instance.options)?;
         let Instance { state, options, .. } = &mut *self.instance;
         let id = write::create(state, options, self.caller, project, &sent)?;
         self.accept("POST", id, Value::Object(object));
@@ -282,7 +282,7 @@ impl Call<'_> {
     fn update(&mut self, id: u64) -> Result<Response<Body>, Refusal> {
         let object = read_object(self.headers, self.body)?;
         self.view().work_package(id).ok_or_else(Refusal::not_found)?;
-        let sent = Attributes::read(&object, &self.instance.options.custom_fields)?;
+        let sent = Attributes::read(&object, &self.instance.options)?;
         let Instance { state, options, .. } = &mut *self.instance;
         write::update(state, options, self.caller, id, &sent)?;
         self.accept("PATCH", id, Value::Object(object));

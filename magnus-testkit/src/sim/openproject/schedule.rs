@@ -41,7 +41,12 @@ impl Calendar {
         i64::try_from(days).unwrap_or(i64::MAX)
     }
 
-    fn due_after(self, start: NaiveDate, duration: i64) -> Option<NaiveDate> {
+    pub(super) fn day_after(self, day: NaiveDate) -> Option<NaiveDate> {
+        day.checked_add_days(Days::new(1))
+            .map(|next| self.next_working_day(next))
+    }
+
+    pub(super) fn due_after(self, start: NaiveDate, duration: i64) -> Option<NaiveDate> {
         let wanted = usize::try_from(duration)
             .ok()
             .filter(|days| (1..=36_500).contains(days))?;

@@ -18,7 +18,7 @@ use crate::sim::record::Recorder;
 use crate::sim::serve::{Served, serve_router};
 
 /// The instance behind the lock: what it holds and how it is set up.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Instance {
     pub(super) state: State,
     pub(super) options: OpenProjectOptions,
@@ -53,6 +53,16 @@ impl OpenProjectSimulator {
         };
         Self {
             instance: Arc::new(Mutex::new(instance)),
+            recorder: Recorder::default(),
+            faults: Faults::default(),
+        }
+    }
+
+    /// An instance of its own that holds the same by now; its calls and faults begin anew.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self {
+            instance: Arc::new(Mutex::new(self.lock().clone())),
             recorder: Recorder::default(),
             faults: Faults::default(),
         }
@@ -340,6 +350,19 @@ impl OpenProjectSimulator {
         let mut instance = self.lock();
         let Instance { state, options } = &mut *instance;
         write::remove(state, options, id);
+    }
+
+    /// Makes a work package start when another one has ended: its dates are the tool's from now on.
+    pub fn follow(&self, successor: u64, predecessor: u64) {
+        self.lock().state.follows.insert(successor, predecessor);
+        self.edit_work_package(successor, |item| item.schedule_manually = false);
+    }
+
+    /// Logs time: neither the stamp nor the version moves.
+    pub fn log_time(&self, id: u64, minutes: i64) {
+        if let Some(item) = self.lock().state.work_packages.get_mut(&id) {
+            item.spent_minutes += minutes;
+        }
     }
 
     /// Comments on a work package: its time moves, its version does not.

@@ -7,7 +7,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use super::options::OpenProjectOptions;
 use super::types::{AcceptedWrite, Priority, Project, Role, Status, User, WorkPackage, WorkPackageType};
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct State {
     pub(super) users: BTreeMap<u64, User>,
     pub(super) members: BTreeMap<(u64, u64), Role>,
@@ -16,6 +16,8 @@ pub(super) struct State {
     pub(super) types: Vec<WorkPackageType>,
     pub(super) priorities: Vec<Priority>,
     pub(super) work_packages: BTreeMap<u64, WorkPackage>,
+    /// Successor → predecessor.
+    pub(super) follows: BTreeMap<u64, u64>,
     pub(super) accepted: Vec<AcceptedWrite>,
     last_id: u64,
     last_time: Option<DateTime<Utc>>,

@@ -38,6 +38,9 @@ pub(super) fn create(
     let mut causes = Vec::new();
     causes.extend(apply(&mut item, None, sent, &View { state, options, caller }));
     inherit_dates(&mut item, sent, state);
+    if item.description.is_empty() {
+        item.description.clone_from(&options.description_template);
+    }
     if sent.schedule_manually == Some(false) {
         causes.push(Cause::constraint(
             "scheduleManually",
@@ -163,7 +166,7 @@ pub(super) fn update(
     let mut item = before.clone();
     let mut causes = apply(&mut item, Some(&before), sent, &view);
     if let Some(manually) = sent.schedule_manually {
-        if !manually && state.children(id).is_empty() {
+        if !manually && state.children(id).is_empty() && !state.follows.contains_key(&id) {
             causes.push(Cause::constraint(
                 "scheduleManually",
                 "Cannot be automatic without predecessors or children.",
