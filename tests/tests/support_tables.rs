@@ -203,7 +203,7 @@ fn written(tool: &str) -> String {
     rest.split_once("<!-- end of fields -->").unwrap().0.trim().to_owned()
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_fields_of_openproject_stand_in_its_readme() {
     let now = table(&openproject().await).await;
     assert_eq!(
@@ -213,7 +213,7 @@ async fn the_fields_of_openproject_stand_in_its_readme() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_fields_of_leantime_stand_in_its_readme() {
     let now = table(&leantime().await).await;
     assert_eq!(
