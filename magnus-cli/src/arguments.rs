@@ -3,7 +3,9 @@
 use clap::{Parser, Subcommand};
 use magnus_core::model::Direction;
 
-use crate::command::{conflicts, connect, disconnect, map, plan, projects, resolve, set, sync, task, tasks};
+use crate::command::{
+    conflicts, connect, disconnect, halted, map, plan, projects, resolve, set, sync, task, tasks, why,
+};
 use crate::exit;
 
 /// Keeps project-management tools (OpenProject, Leantime) in two-way step, with a hub of your own in the middle
@@ -47,6 +49,12 @@ pub(crate) enum Command {
     /// Add, change, delete or show a task of the hub
     #[command(subcommand)]
     Task(task::Command),
+    /// Carry out the plan of a run that a guard halted
+    Confirm(halted::Arguments),
+    /// Drop the plan of a run that a guard halted
+    Discard(halted::Arguments),
+    /// Tell the story of one task: what changed it, when, and by which rule
+    Why(why::Arguments),
     /// List the conflicts that wait for a person
     Conflicts(conflicts::Arguments),
     /// Settle a conflict; the next sync carries it out

@@ -2,13 +2,16 @@
 
 use std::fmt::Display;
 
-use magnus_core::model::{Conflict, ConnectionSettings, Project, RemoteProject, Task, TaskId, text};
+use magnus_core::model::{Conflict, ConnectionSettings, Project, RemoteProject, Run, RunState, Task, TaskId, text};
 use magnus_core::store::{ConflictQuery, TaskStore};
 
 use crate::failure::Failure;
 
 /// How much of an id lists show: its end, since ids of one moment begin alike.
 const SHOWN: usize = 8;
+
+/// How far back a halted run is looked for.
+const MOST_RUNS: usize = 1000;
 
 /// The end of an id, as lists show it.
 pub(crate) fn short(id: impl Display) -> String {
@@ -116,6 +119,15 @@ pub(crate) async fn conflict(store: &dyn TaskStore, wanted: &str) -> Result<Conf
         .map(|conflict| short(conflict.id))
         .collect();
     one("conflict", wanted, found, &open, |conflict| conflict.id.to_string()).cloned()
+}
+
+/// The halted run of this id.
+pub(crate) async fn halted_run(store: &dyn TaskStore, wanted: &str) -> Result<Run, Failure> {
+    let all = store.recent_runs(MOST_RUNS).await?;
+    let halted: Vec<&Run> = all.iter().filter(|run| run.state == RunState::Halted).collect();
+    let known: Vec<String> = halted.iter().map(|run| short(run.id)).collect();
+    let found = halted.into_iter().filter(|run| is_named(run.id, wanted)).collect();
+    one("halted run", wanted, found, &known, |run| run.id.to_string()).cloned()
 }
 
 /// The only one that was found.

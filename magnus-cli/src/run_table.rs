@@ -1,7 +1,9 @@
 //! Runs as a table.
 
 use comfy_table::{ContentArrangement, Table, presets};
-use magnus_core::model::{ConnectionSettings, Run};
+use magnus_core::model::{ConnectionSettings, Run, RunState};
+
+use crate::names;
 
 /// How many items of a kind a run's remarks name.
 const MOST_ITEMS: usize = 5;
@@ -73,6 +75,12 @@ pub(crate) fn remarks(connections: &[ConnectionSettings], runs: &[Run]) -> Vec<S
         let name = connection_name(connections, run);
         if let Some(message) = &run.error_message {
             lines.push(format!("{name}: {}: {message}", run.state));
+        }
+        if run.state == RunState::Halted {
+            let id = names::short(run.id);
+            lines.push(format!(
+                "{name}: look with `magnus plan show {id}`, then `magnus confirm {id}` or `magnus discard {id}`"
+            ));
         }
         for outcome in ["failed", "skipped"] {
             let items: Vec<_> = run.report.items.iter().filter(|item| item.outcome == outcome).collect();

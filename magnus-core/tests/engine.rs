@@ -340,6 +340,63 @@ async fn rule_17_a_create_whose_answer_is_lost_is_found_and_one_that_never_arriv
 }
 
 #[tokio::test]
+async fn rule_17_what_one_lost_create_has_made_is_no_doubt_about_another_one() {
+    let (bench, toy) = one(Habits::exact()).await;
+    bench.add("first").await;
+    bench.add("second").await;
+    toy.state().mishaps = vec![Mishap::AnswerLost, Mishap::NeverArrived];
+    assert_eq!(bench.sync(0).await.report.counts.tasks.failed, 2);
+    bench.settle().await;
+    assert_eq!((toy.find("first").len(), toy.find("second").len()), (1, 1));
+    assert_eq!(bench.links(0).await.len(), 2);
+}
+
+#[tokio::test]
+async fn rule_17_lost_creates_that_were_sent_alike_take_one_item_each() {
+    for mishaps in [
+        vec![Mishap::AnswerLost, Mishap::AnswerLost],
+        vec![Mishap::AnswerLost, Mishap::NeverArrived],
+        vec![Mishap::NeverArrived, Mishap::AnswerLost],
+        vec![Mishap::NeverArrived, Mishap::NeverArrived],
+    ] {
+        let toy = Toy::new("toy", Habits::exact());
+        let bench = Bench::with(vec![toy.clone()], |settings| {
+            settings.options.matching = magnus_core::model::MatchPolicy::None;
+        })
+        .await;
+        bench.add("twin").await;
+        bench.add("twin").await;
+        toy.state().mishaps.clone_from(&mishaps);
+        assert_eq!(bench.sync(0).await.report.counts.tasks.failed, 2);
+        bench.settle().await;
+        assert_eq!(toy.find("twin").len(), 2, "{mishaps:?}");
+        assert_eq!(
+            (bench.links(0).await.len(), bench.tasks().await.len()),
+            (2, 2),
+            "{mishaps:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn rule_17_lost_creates_of_one_title_that_were_not_sent_alike_wait_for_a_person() {
+    let toy = Toy::new("toy", Habits::exact());
+    let bench = Bench::with(vec![toy.clone()], |settings| {
+        settings.options.matching = magnus_core::model::MatchPolicy::None;
+    })
+    .await;
+    let first = bench.add("twin").await;
+    bench.edit(first, Field::Description, Value::text("another one")).await;
+    bench.add("twin").await;
+    toy.state().mishaps = vec![Mishap::NeverArrived, Mishap::AnswerLost];
+    bench.sync(0).await;
+    for _ in 0..3 {
+        assert_eq!(bench.sync(0).await.state, RunState::Partial);
+    }
+    assert_eq!((toy.find("twin").len(), bench.links(0).await.len()), (1, 0));
+}
+
+#[tokio::test]
 async fn rule_4_an_update_whose_answer_is_lost_is_settled() {
     for mishap in [Mishap::AnswerLost, Mishap::NeverArrived] {
         let (bench, toy) = one(Habits::exact()).await;

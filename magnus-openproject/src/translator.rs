@@ -55,7 +55,12 @@ fn date(day: NaiveDate) -> Encoded {
 impl Translator for OpenProjectTranslator {
     fn decode(&self, _project: &ExternalId, field: Field, value: &RemoteValue) -> Decoded {
         match field {
-            Field::Title | Field::Description => exact_or_empty(value.as_text().map(Value::text), value),
+            Field::Title => match value.as_text().filter(|title| !title.trim().is_empty()) {
+                Some(title) => Decoded::Exact(Value::text(title)),
+                // The hub has no task without a title.
+                None => Decoded::Approximate(Value::text("Untitled")),
+            },
+            Field::Description => exact_or_empty(value.as_text().map(Value::text), value),
             Field::Status => self.statuses.decode(value),
             Field::Priority => self.priorities.decode(value),
             Field::Assignee => self.people.decode(value),

@@ -1,4 +1,4 @@
-//! The developers' commands: `cargo xtask test`, `cargo xtask lint`, `cargo xtask contract`.
+//! The developers' commands: `cargo xtask test`, `cargo xtask lint`, `cargo xtask contract`, `cargo xtask soak`.
 //!
 //! Continuous integration calls these and nothing else, so that what passes here passes there.
 
@@ -7,6 +7,7 @@ mod core_tree;
 mod deny;
 mod lint;
 mod process;
+mod soak;
 mod sources;
 mod test;
 mod workspace;
@@ -25,6 +26,8 @@ Commands:
   contract --spec FILE
          Check what the simulated OpenProject answers against the tool's own
          OpenAPI description of its API
+  soak --minutes N
+         Play the convergence properties on new seeds until the time is over
   help   Print this text
 ";
 
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["lint"] => lint::run(),
         ["contract", "--spec", file] => contract::run(Path::new(file)),
+        ["soak", "--minutes", minutes] => soak::run(minutes),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())

@@ -4,6 +4,7 @@ pub(crate) mod conflicts;
 pub(crate) mod connect;
 mod connections;
 pub(crate) mod disconnect;
+pub(crate) mod halted;
 pub(crate) mod map;
 pub(crate) mod plan;
 pub(crate) mod projects;
@@ -13,6 +14,7 @@ mod status;
 pub(crate) mod sync;
 pub(crate) mod task;
 pub(crate) mod tasks;
+pub(crate) mod why;
 
 use crate::answer::Answer;
 use crate::arguments::{Arguments, Command};
@@ -36,6 +38,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Answer, Failure> {
         Command::Map(options) => map::run(&house, options).await,
         Command::Plan(options) => plan::run(&house, options).await,
         Command::Sync(options) => sync::run(&house, options, arguments.json).await,
+        Command::Confirm(options) => halted::confirm(&house, options, arguments.json).await,
+        Command::Discard(options) => halted::discard(&house, options).await,
+        Command::Why(options) => why::run(&house, options).await,
         Command::Status => status::run(&house).await,
         Command::Tasks(options) => tasks::run(&house, options).await,
         Command::Task(command) => task::run(&house, command).await,

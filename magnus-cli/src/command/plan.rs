@@ -15,14 +15,21 @@ use crate::run_table::shown;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The connection, by name or id; without it, every enabled one
+    /// The connection, by name or id; without it, every enabled one. `show` shows the plan of a halted run
     connection: Option<String>,
+    /// After `show`: the halted run, by the id that `magnus status` shows
+    run: Option<String>,
     /// Which way: pull, push or bidirectional; without it, the connection's own
     #[arg(long, value_parser = arguments::direction)]
     direction: Option<Direction>,
 }
 
 pub(crate) async fn run(house: &House, arguments: Arguments) -> Result<Answer, Failure> {
+    match (arguments.connection.as_deref(), &arguments.run) {
+        (Some("show"), Some(run)) => return super::halted::show(house, run).await,
+        (_, Some(extra)) => return Err(Failure::usage(format!("{extra:?} is one word too many"))),
+        (_, None) => {}
+    }
     let wanted = match &arguments.connection {
         Some(name) => vec![names::connection(house.store.as_ref(), name).await?],
         None => {
@@ -53,7 +60,7 @@ pub(crate) async fn run(house: &House, arguments: Arguments) -> Result<Answer, F
     Answer::new(text.join("\n\n"), &rows)
 }
 
-fn render(connection: &str, plan: &Plan) -> String {
+pub(super) fn render(connection: &str, plan: &Plan) -> String {
     let mut lines = vec![format!(
         "{connection}: this is what a sync would do; nothing was written"
     )];
@@ -67,6 +74,12 @@ fn render(connection: &str, plan: &Plan) -> String {
     ));
     if plan.notifying_writes > 0 {
         lines.push(format!("{} writes would notify people", plan.notifying_writes));
+    }
+    if let Some(seconds) = plan.foreseen_seconds.filter(|seconds| *seconds >= 60) {
+        lines.push(format!(
+            "the tool limits how fast it is written to: about {} minutes",
+            seconds.div_ceil(60)
+        ));
     }
     lines.extend(plan.halts.iter().map(|halt| format!("a guard would halt it: {halt}")));
     lines.join("\n")

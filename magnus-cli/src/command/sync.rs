@@ -57,13 +57,30 @@ pub(crate) async fn run(house: &House, arguments: Arguments, json: bool) -> Resu
             "there is no enabled connection; add one with `magnus connect`",
         ));
     }
+    let target = target.as_ref().map(|settings| {
+        let request = RunRequest::new(settings.id).direction(arguments.direction);
+        (settings, request)
+    });
+    carry_out(house, &connections, target, arguments.direction, json).await
+}
+
+/// Runs one connection or all, follows until the end, and answers what came of it.
+pub(super) async fn carry_out(
+    house: &House,
+    connections: &[ConnectionSettings],
+    target: Option<(&ConnectionSettings, RunRequest)>,
+    direction: Option<Direction>,
+    json: bool,
+) -> Result<Answer, Failure> {
     let engine: Arc<dyn SyncEngine> = Arc::new(house.engine()?);
-    let orchestrator = Orchestrator::builder(Arc::clone(&house.store), engine).build();
-    let follower = Follower::start(&orchestrator, &connections, json);
+    let orchestrator = Orchestrator::builder(Arc::clone(&house.store), engine)
+        .lease_ttl(lease_ttl()?)
+        .build();
+    let follower = Follower::start(&orchestrator, connections, json);
     let work = async {
-        match &target {
-            Some(settings) => one(house, &orchestrator, settings, arguments.direction).await,
-            None => all(&orchestrator, &connections, arguments.direction).await,
+        match target {
+            Some((settings, request)) => one(house, &orchestrator, settings, request).await,
+            None => all(&orchestrator, connections, direction).await,
         }
     };
     let done = tokio::select! {
@@ -76,7 +93,20 @@ pub(crate) async fn run(house: &House, arguments: Arguments, json: bool) -> Resu
     };
     orchestrator.shutdown(GRACE).await;
     follower.finish().await;
-    answer(&connections, done?)
+    answer(connections, done?)
+}
+
+/// How long a lease lasts without a heartbeat: 30 seconds, or what `MAGNUS_LEASE_SECONDS` says.
+fn lease_ttl() -> Result<Duration, Failure> {
+    let Ok(seconds) = std::env::var("MAGNUS_LEASE_SECONDS") else {
+        return Ok(Duration::from_secs(30));
+    };
+    match seconds.parse() {
+        Ok(seconds @ 1..=3600) => Ok(Duration::from_secs(seconds)),
+        _ => Err(Failure::usage(format!(
+            "MAGNUS_LEASE_SECONDS is {seconds:?}; it takes a whole number from 1 to 3600"
+        ))),
+    }
 }
 
 /// Ctrl-C, or the signal with which a service manager ends a program.
@@ -104,10 +134,9 @@ async fn one(
     house: &House,
     orchestrator: &Orchestrator,
     settings: &ConnectionSettings,
-    direction: Option<Direction>,
+    request: RunRequest,
 ) -> Result<Done, Failure> {
     let began = chrono::Utc::now();
-    let request = RunRequest::new(settings.id).direction(direction);
     let handle = orchestrator
         .start(request)
         .await

@@ -23,13 +23,16 @@ pub(super) struct HubView {
 }
 
 impl Session {
-    /// Reads the hub's side of a mapping.
-    pub(super) async fn hub_view(&self, mapping: &Mapping) -> Result<HubView, RunError> {
+    /// Reads the hub's side of a mapping: its project's tasks, and those elsewhere whose link was made here or whose
+    /// external task shows up here.
+    pub(super) async fn hub_view(&self, active: &Active) -> Result<HubView, RunError> {
+        let mapping = &active.mapping;
         let tasks = self.store.tasks_of_project(mapping.project_id).await?;
         let mut tasks: HashMap<TaskId, Task> = tasks.into_iter().map(|task| (task.id, task)).collect();
         let links = self.store.links(self.settings.id).await?;
         let elsewhere: Vec<TaskId> = links
             .iter()
+            .filter(|link| link.mapping_id == mapping.id || active.observation.tasks.contains_key(&link.external_id))
             .map(|link| link.task_id)
             .filter(|task| !tasks.contains_key(task))
             .collect();

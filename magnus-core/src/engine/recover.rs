@@ -1,21 +1,15 @@
 //! Before anything else: what became of the writes that an earlier run left open.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-
 use super::push::{decoded, settled};
 use super::session::{Session, Tables};
 use super::{Phase, RunError};
-use crate::connection::{FindCreated, ReadTask, Reading};
+use crate::connection::{ReadTask, Reading};
 use crate::model::{
-    Base, Conflict, ConflictId, ConflictState, ExternalId, Field, Intent, IntentField, IntentOperation, IntentState,
-    Link, LinkState, Mapping, RemoteTask, RemoteValue, RowVersion, Side, text,
+    Base, Conflict, ConflictId, ConflictState, Field, Intent, IntentField, IntentOperation, IntentState, Link, Mapping,
+    RemoteValue, RowVersion, Side,
 };
 use crate::reconcile::{Lens, References};
 use crate::store::{ConflictWrite, LinkWrite, Unit};
-
-/// A create that is not found is sent again only when this much time has passed: the lease and a request's longest
-/// time, so that it cannot land after we looked.
-const SETTLE_AFTER: chrono::TimeDelta = chrono::TimeDelta::seconds(60);
 
 impl Session {
     /// Settles open intents. What cannot be settled blocks its task, and an open create holds all imports.
@@ -29,12 +23,7 @@ impl Session {
         for link in self.store.links(self.settings.id).await? {
             references.join(link.task_id, link.external_id);
         }
-        let creates: Vec<Intent> = intents
-            .iter()
-            .filter(|intent| is_open_create(intent))
-            .cloned()
-            .collect();
-        let mut adopted = HashSet::new();
+        let mut creates = Vec::new();
         for intent in intents {
             self.checkpoint()?;
             let mapping = mappings.iter().find(|mapping| mapping.id == intent.mapping_id);
@@ -44,22 +33,15 @@ impl Session {
             };
             let lens = Lens::new(tables.as_ref(), &mapping.external_id, &references);
             match &intent.operation {
-                IntentOperation::Create { project, greatest_seen } => {
-                    let request = FindCreated {
-                        project: project.clone(),
-                        after: greatest_seen.clone(),
-                    };
-                    self.settle_create(&intent, mapping, request, &creates, &mut adopted)
-                        .await?;
-                }
+                IntentOperation::Create { .. } => creates.push((intent, mapping)),
                 IntentOperation::Update { .. } => self.settle_update(&intent, mapping, &lens).await?,
                 IntentOperation::Delete { .. } => self.settle_delete(&intent, mapping).await?,
             }
         }
-        Ok(())
+        self.settle_creates(creates).await
     }
 
-    fn leave(&mut self, intent: &Intent, reason: String) {
+    pub(super) fn leave(&mut self, intent: &Intent, reason: String) {
         self.blocked.insert(intent.task_id, format!("unsettled: {reason}"));
         self.report.problems.push(format!(
             "the write for task {} is not settled: {reason}",
@@ -203,77 +185,7 @@ impl Session {
         Ok(())
     }
 
-    /// A lost create: found once → linked; surely not there and enough time gone → sent again; else held.
-    async fn settle_create(
-        &mut self,
-        intent: &Intent,
-        mapping: &Mapping,
-        request: FindCreated,
-        creates: &[Intent],
-        adopted: &mut HashSet<ExternalId>,
-    ) -> Result<(), RunError> {
-        let links: HashMap<_, _> = self
-            .store
-            .links(self.settings.id)
-            .await?
-            .into_iter()
-            .map(|link| (link.external_id.clone(), link))
-            .collect();
-        if links.values().any(|link| link.task_id == intent.task_id) {
-            self.commit_unit(closing(intent, true)).await?;
-            return Ok(());
-        }
-        let found = self.connection.find_created(request).await?;
-        let candidates: Vec<&RemoteTask> = found
-            .iter()
-            .filter(|task| !links.contains_key(&task.id) && !adopted.contains(&task.id))
-            .collect();
-        if candidates.is_empty() {
-            if self.now() - intent.created_at >= SETTLE_AFTER {
-                self.commit_unit(closing(intent, false)).await?;
-            } else {
-                self.leave(intent, "it may still be on its way; a later run looks again".to_owned());
-            }
-            return Ok(());
-        }
-        let title = sent_title(&intent.fields);
-        let same = |task: &&&RemoteTask| text::canonical_title(task.title()) == title;
-        let matching: Vec<&RemoteTask> = candidates.iter().filter(same).copied().collect();
-        let rivals = creates
-            .iter()
-            .filter(|other| sent_title(&other.fields) == title)
-            .count();
-        let [only] = matching.as_slice() else {
-            let reason = format!(
-                "{} new items of ours in the tool may be it, {} with its title; look and decide",
-                candidates.len(),
-                matching.len()
-            );
-            return self.hold(intent, reason).await;
-        };
-        if rivals != 1 || only.project != mapping.external_id {
-            return self
-                .hold(intent, "several open creates have this title".to_owned())
-                .await;
-        }
-        adopted.insert(only.id.clone());
-        let mut link = Link::new(mapping, intent.task_id, only.id.clone(), self.now());
-        link.external_url.clone_from(&only.url);
-        for (field, sent) in &intent.fields {
-            link.bases
-                .insert(*field, Base::agreed(sent.local.clone(), sent.sent.clone()));
-        }
-        link.state = LinkState::Live;
-        let mut unit = closing(intent, true);
-        unit.links.push(LinkWrite {
-            link: Box::new(link),
-            expected: None,
-        });
-        self.commit_unit(unit).await?;
-        Ok(())
-    }
-
-    async fn hold(&mut self, intent: &Intent, reason: String) -> Result<(), RunError> {
+    pub(super) async fn hold(&mut self, intent: &Intent, reason: String) -> Result<(), RunError> {
         let mut held = intent.clone();
         held.state = IntentState::Uncertain { reason: reason.clone() };
         self.commit_unit(Unit {
@@ -286,21 +198,9 @@ impl Session {
     }
 }
 
-fn is_open_create(intent: &Intent) -> bool {
-    matches!(intent.operation, IntentOperation::Create { .. }) && intent.state == IntentState::Open
-}
-
-fn closing(intent: &Intent, applied: bool) -> Unit {
+pub(super) fn closing(intent: &Intent, applied: bool) -> Unit {
     Unit {
         intents: vec![settled(intent.clone(), applied)],
         ..Unit::default()
     }
-}
-
-fn sent_title(fields: &BTreeMap<Field, IntentField>) -> String {
-    let title = fields
-        .get(&Field::Title)
-        .and_then(|field| field.sent.as_text())
-        .unwrap_or_default();
-    text::canonical_title(title)
 }

@@ -57,6 +57,17 @@ impl MemoryStore {
         }
     }
 
+    /// A hub of its own that holds the same by now, on another clock: to try one thing in many ways.
+    #[must_use]
+    pub fn fork(&self, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                tables: Mutex::new(self.tables().clone()),
+                clock,
+            }),
+        }
+    }
+
     // Every change is made under one guard without an await in it: dropping a future can leave nothing half done.
     fn tables(&self) -> MutexGuard<'_, Tables> {
         self.shared.tables.lock().unwrap_or_else(PoisonError::into_inner)

@@ -8,7 +8,7 @@ use crate::model::{
 };
 use crate::store::{ChangedRows, CommitOutcome};
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Tables {
     pub(super) projects: BTreeMap<ProjectId, Project>,
     pub(super) mappings: BTreeMap<MappingId, Mapping>,
@@ -32,6 +32,7 @@ pub(super) struct Tables {
 }
 
 /// A lease as it is kept: the epoch outlives every holder.
+#[derive(Clone)]
 pub(super) struct LeaseRow {
     pub(super) epoch: i64,
     /// Who holds it, and until when.

@@ -2,11 +2,8 @@
 
 use scraper::{ElementRef, Html, Node};
 
-use super::model::{Alignment, Block, Inline, Item, List, MAX_DEPTH, Mark, Table, plain_text};
+use super::model::{Alignment, Block, Inline, Item, List, MAX_CELLS, MAX_DEPTH, Mark, Table, plain_text};
 use super::normalize;
-
-/// More cells than this (rows times the widest row) are not a table anybody reads: they become paragraphs.
-const MAX_CELLS: usize = 20_000;
 
 /// The document that an HTML fragment describes.
 pub(crate) fn read(html: &str) -> Vec<Block> {
@@ -331,7 +328,7 @@ fn inline(element: ElementRef<'_>, depth: usize, out: &mut Vec<Inline>) {
         "script" | "style" | "template" | "svg" | "math" | "object" | "input" | "select" | "textarea" => {}
         _ => {
             // Not an element at all, but a placeholder somebody typed: `<server>`.
-            if !super::plain::is_element(name) && !name.contains([':', '-']) {
+            if !super::plain::is_element(name) && !name.contains([':', '-']) && name != "mention" {
                 out.push(Inline::Text(format!("<{name}>")));
             }
             out.extend(inlines(element, depth));

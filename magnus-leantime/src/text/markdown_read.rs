@@ -3,7 +3,7 @@
 use comrak::nodes::{AstNode, ListType, NodeValue, TableAlignment};
 use comrak::{Arena, Options, parse_document};
 
-use super::model::{Alignment, Block, Inline, Item, List, MAX_DEPTH, Mark, Table};
+use super::model::{Alignment, Block, Inline, Item, List, MAX_CELLS, MAX_DEPTH, Mark, Table};
 use super::normalize;
 
 /// The document that a Markdown text describes.
@@ -45,6 +45,9 @@ fn block<'a>(node: &'a AstNode<'a>, depth: usize) -> Option<Block> {
             text: code.literal.trim_end_matches('\n').to_owned(),
         },
         NodeValue::ThematicBreak => Block::Rule,
+        NodeValue::Table(table) if table.alignments.len().saturating_mul(node.children().count()) > MAX_CELLS => {
+            Block::Paragraph(normalize::paragraph(vec![Inline::Text(text_of_rows(node))]))
+        }
         NodeValue::Table(table) => table_of(node, &table.alignments, depth),
         NodeValue::HtmlBlock(html) => match comment(&html.literal) {
             Some(text) => Block::Comment(text),
@@ -94,6 +97,22 @@ fn table_of<'a>(node: &'a AstNode<'a>, alignments: &[TableAlignment], depth: usi
         })
         .collect();
     Block::Table(Table { alignments, rows })
+}
+
+/// The text of a table, a line for each row.
+fn text_of_rows<'a>(table: &'a AstNode<'a>) -> String {
+    let mut out = String::new();
+    for row in table.children() {
+        for cell in row.children() {
+            let text = text_below(cell);
+            if !text.is_empty() {
+                out.push_str(&text);
+                out.push(' ');
+            }
+        }
+        out.push('\n');
+    }
+    out
 }
 
 /// A raw tag that is still open, with what was written of it, and what it holds so far.
@@ -160,6 +179,10 @@ fn raw_tag(tag: &str, levels: &mut Vec<Level>) {
         .trim_end_matches(['>', '/'])
         .trim()
         .to_ascii_lowercase();
+    // OpenProject marks whom a text mentions; elsewhere the name alone stays, and notifies nobody.
+    if name.split_whitespace().next() == Some("mention") {
+        return;
+    }
     let closing = tag.starts_with("</");
     match (name.as_str(), Mark::of_element(&name)) {
         ("br", _) if !closing => append(levels, Inline::HardBreak),

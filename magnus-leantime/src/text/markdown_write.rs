@@ -169,8 +169,10 @@ impl Writer {
                 }
                 Inline::Link { url, title, content } => {
                     let text = self.inlines(content, in_table);
-                    if self.care == Care::Usual && plain_text(content) == *url && is_bare(url, &out, next) {
-                        out.push_str(url);
+                    let usual = self.care == Care::Usual && title.is_empty();
+                    let own = usual.then(|| autolink(url, &plain_text(content), &out, next));
+                    if let Some(own) = own.flatten().filter(|own| !in_table || !own.contains('|')) {
+                        out.push_str(&own);
                     } else {
                         out.push_str(&format!(
                             "[{}]({})",
@@ -307,13 +309,28 @@ fn is_harmless(escaped: &str) -> bool {
     })
 }
 
-/// Whether an address may stand in the text without brackets.
-fn is_bare(url: &str, before: &str, next: Option<&Inline>) -> bool {
-    let web = url.starts_with("https://") || url.starts_with("http://");
+/// A link to the address that is its own text: bare where that is read as one, else in angle brackets.
+fn autolink(url: &str, text: &str, before: &str, next: Option<&Inline>) -> Option<String> {
+    let web = url == text && (url.starts_with("https://") || url.starts_with("http://"));
+    let mail = url.strip_prefix("mailto:") == Some(text);
+    let short = url.strip_prefix("http://") == Some(text) && text.starts_with("www.");
+    if !(web || mail || short) {
+        return None;
+    }
     let clear = before.is_empty() || before.ends_with([' ', '\n']);
-    let ends = url.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '/');
-    let plain = !url.contains(['_', '*', '|', '[', ']', '~', '&', '<', '(', ')', '\'']);
-    web && clear && ends && plain && next.is_none_or(|next| next_char(Some(next)).is_some_and(char::is_whitespace))
+    let ends = text.ends_with(|c: char| c.is_ascii_alphanumeric() || (c == '/' && !mail));
+    let plain = !text.contains(['_', '*', '|', '[', ']', '~', '&', '<', '(', ')', '\'']);
+    if clear && ends && plain && next.is_none_or(ends_address) {
+        return Some(text.to_owned());
+    }
+    (web || mail).then(|| format!("<{text}>"))
+}
+
+/// Whether a bare address before this is not continued by it: by white space, or by the end of a sentence.
+fn ends_address(next: &Inline) -> bool {
+    let Inline::Text(text) = next else { return false };
+    let mut rest = text.trim_start_matches(['.', ',', ';', ':', '!', '?']).chars();
+    rest.next().is_none_or(char::is_whitespace)
 }
 
 /// Blocks in which an address linked to itself is text, and neighbouring texts are one.

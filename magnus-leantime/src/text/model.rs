@@ -3,6 +3,9 @@
 /// How deep blocks and inlines may nest; what is deeper is flattened to its text.
 pub(crate) const MAX_DEPTH: usize = 40;
 
+/// More cells than this (rows times the widest row) are not a table anybody reads: they become paragraphs.
+pub(crate) const MAX_CELLS: usize = 20_000;
+
 /// A block of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Block {

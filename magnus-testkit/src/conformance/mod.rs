@@ -1,3 +1,4 @@
 //! What every implementation of a trait of Magnus must do, as tests that an implementor runs.
 
+pub mod connection;
 pub mod store;

@@ -133,6 +133,17 @@ impl LeantimeSimulator {
         simulator
     }
 
+    /// An instance of its own that holds the same by now; its calls and faults begin anew.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self {
+            state: Arc::new(Mutex::new(self.lock().clone())),
+            recorder: Recorder::default(),
+            faults: Faults::default(),
+            api_key: self.api_key.clone(),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -156,6 +156,7 @@ pub struct User {
     pub is_api_key: bool,
 }
 
+#[derive(Clone)]
 pub(super) struct State {
     pub(super) options: LeantimeOptions,
     pub(super) tickets: BTreeMap<i64, Ticket>,

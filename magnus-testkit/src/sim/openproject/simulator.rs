@@ -18,7 +18,7 @@ use crate::sim::record::Recorder;
 use crate::sim::serve::{Served, serve_router};
 
 /// The instance behind the lock: what it holds and how it is set up.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Instance {
     pub(super) state: State,
     pub(super) options: OpenProjectOptions,
@@ -53,6 +53,16 @@ impl OpenProjectSimulator {
         };
         Self {
             instance: Arc::new(Mutex::new(instance)),
+            recorder: Recorder::default(),
+            faults: Faults::default(),
+        }
+    }
+
+    /// An instance of its own that holds the same by now; its calls and faults begin anew.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self {
+            instance: Arc::new(Mutex::new(self.lock().clone())),
             recorder: Recorder::default(),
             faults: Faults::default(),
         }

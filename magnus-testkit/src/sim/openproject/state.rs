@@ -7,7 +7,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use super::options::OpenProjectOptions;
 use super::types::{AcceptedWrite, Priority, Project, Role, Status, User, WorkPackage, WorkPackageType};
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct State {
     pub(super) users: BTreeMap<u64, User>,
     pub(super) members: BTreeMap<(u64, u64), Role>,

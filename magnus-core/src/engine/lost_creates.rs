@@ -1,0 +1,172 @@
+//! What became of creates whose answers never came: adopted, sent again, or held until a person says.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::RunError;
+use super::recover::closing;
+use super::session::Session;
+use crate::connection::FindCreated;
+use crate::model::{
+    Base, ExternalId, Field, Intent, IntentField, IntentOperation, Link, LinkState, Mapping, RemoteTask, TaskId, text,
+};
+use crate::store::LinkWrite;
+
+/// A create that is not found is sent again only when this much time has passed: the lease and a request's longest
+/// time, so that it cannot land after we looked.
+const SETTLE_AFTER: chrono::TimeDelta = chrono::TimeDelta::seconds(60);
+
+/// An open create with the mapping it was made for.
+type Create<'a> = (Intent, &'a Mapping);
+
+impl Session {
+    /// Sure matches are adopted before anything else is said of the rest: what one create has made is no doubt about
+    /// another one.
+    pub(super) async fn settle_creates(&mut self, creates: Vec<Create<'_>>) -> Result<(), RunError> {
+        let links = self.store.links(self.settings.id).await?;
+        let linked_tasks: HashSet<TaskId> = links.iter().map(|link| link.task_id).collect();
+        let mut taken: HashSet<ExternalId> = links.into_iter().map(|link| link.external_id).collect();
+        let mut open = Vec::new();
+        for (intent, mapping) in creates {
+            if linked_tasks.contains(&intent.task_id) {
+                self.commit_unit(closing(&intent, true)).await?;
+            } else {
+                open.push((intent, mapping));
+            }
+        }
+        let found = self.newer_of_ours(&open).await?;
+        let mut rest = Vec::new();
+        for (index, (intent, mapping)) in open.iter().enumerate() {
+            self.checkpoint()?;
+            let rivals: Vec<&Intent> = open
+                .iter()
+                .enumerate()
+                .filter(|(other, (rival, _))| *other != index && sent_title(rival) == sent_title(intent))
+                .map(|(_, (rival, _))| rival)
+                .collect();
+            let candidates = candidates(intent, &found, &taken);
+            match sure_match(intent, mapping, &candidates, &rivals) {
+                Some(item) => {
+                    taken.insert(item.id.clone());
+                    self.adopt(intent, mapping, item).await?;
+                }
+                None => rest.push(intent),
+            }
+        }
+        for intent in rest {
+            self.checkpoint()?;
+            let left = candidates(intent, &found, &taken);
+            let same_title = left.iter().filter(|item| has_title(item, intent)).count();
+            if !left.is_empty() {
+                let reason = format!(
+                    "{} new items of ours in the tool may be it, {same_title} with its title; look and decide",
+                    left.len(),
+                );
+                self.hold(intent, reason).await?;
+            } else if self.now() - intent.created_at >= SETTLE_AFTER {
+                self.commit_unit(closing(intent, false)).await?;
+            } else {
+                self.leave(intent, "it may still be on its way; a later run looks again".to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// What our user made since the oldest of these creates: asked for once for each project.
+    async fn newer_of_ours(&self, creates: &[Create<'_>]) -> Result<BTreeMap<ExternalId, RemoteTask>, RunError> {
+        let mut requests: BTreeMap<ExternalId, Option<ExternalId>> = BTreeMap::new();
+        for (intent, _) in creates {
+            let IntentOperation::Create { project, greatest_seen } = &intent.operation else {
+                continue;
+            };
+            requests
+                .entry(project.clone())
+                .and_modify(|after| {
+                    let older = match (&*after, greatest_seen) {
+                        (Some(after), Some(seen)) => seen.compare_by_age(after).is_lt(),
+                        (Some(_), None) => true,
+                        (None, _) => false,
+                    };
+                    if older {
+                        after.clone_from(greatest_seen);
+                    }
+                })
+                .or_insert_with(|| greatest_seen.clone());
+        }
+        let mut found = BTreeMap::new();
+        for (project, after) in requests {
+            for item in self.connection.find_created(FindCreated { project, after }).await? {
+                found.insert(item.id.clone(), item);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn adopt(&mut self, intent: &Intent, mapping: &Mapping, item: &RemoteTask) -> Result<(), RunError> {
+        let mut link = Link::new(mapping, intent.task_id, item.id.clone(), self.now());
+        link.external_url.clone_from(&item.url);
+        for (field, sent) in &intent.fields {
+            link.bases
+                .insert(*field, Base::agreed(sent.local.clone(), sent.sent.clone()));
+        }
+        link.state = LinkState::Live;
+        let mut unit = closing(intent, true);
+        unit.links.push(LinkWrite {
+            link: Box::new(link),
+            expected: None,
+        });
+        self.commit_unit(unit).await?;
+        Ok(())
+    }
+}
+
+/// What may be the item of a create: newer than all that was seen before the send, and nobody else's.
+fn candidates<'a>(
+    intent: &Intent,
+    found: &'a BTreeMap<ExternalId, RemoteTask>,
+    taken: &HashSet<ExternalId>,
+) -> Vec<&'a RemoteTask> {
+    let IntentOperation::Create { greatest_seen, .. } = &intent.operation else {
+        return Vec::new();
+    };
+    let newer = |id: &ExternalId| {
+        greatest_seen
+            .as_ref()
+            .is_none_or(|seen| id.compare_by_age(seen).is_gt())
+    };
+    let mut candidates: Vec<&RemoteTask> = found
+        .values()
+        .filter(|item| newer(&item.id) && !taken.contains(&item.id))
+        .collect();
+    candidates.sort_by(|a, b| a.id.compare_by_age(&b.id));
+    candidates
+}
+
+/// The item that surely is the one: alone with its title, or one of several that were sent alike and are not more than
+/// the creates that wait for them.
+fn sure_match<'a>(
+    intent: &Intent,
+    mapping: &Mapping,
+    candidates: &[&'a RemoteTask],
+    rivals: &[&Intent],
+) -> Option<&'a RemoteTask> {
+    let matching: Vec<&RemoteTask> = candidates
+        .iter()
+        .copied()
+        .filter(|item| has_title(item, intent))
+        .collect();
+    let in_place = matching.iter().all(|item| item.project == mapping.external_id);
+    let alike = rivals
+        .iter()
+        .all(|rival| rival.mapping_id == intent.mapping_id && rival.fields == intent.fields);
+    let first = matching.first()?;
+    (in_place && alike && matching.len() <= rivals.len() + 1).then_some(*first)
+}
+
+fn has_title(item: &RemoteTask, intent: &Intent) -> bool {
+    text::canonical_title(item.title()) == sent_title(intent)
+}
+
+fn sent_title(intent: &Intent) -> String {
+    let title = intent.fields.get(&Field::Title).map(|field: &IntentField| &field.sent);
+    text::canonical_title(title.and_then(|title| title.as_text()).unwrap_or_default())
+}

@@ -1,0 +1,236 @@
+//! Nothing is deleted because it was not seen. Every way in which items can seem to vanish, on both tools, under the
+//! policy that would carry a deletion over.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
+mod support;
+
+use magnus_core::model::{ConnectionId, DeletionPolicy, LinkState, Run, RunState};
+use magnus_core::secret::SecretStore;
+use magnus_testkit::sim::faults::{CallMatcher, Fault, FaultRule};
+use magnus_testkit::sim::openproject::OpenProjectOptions;
+use secrecy::SecretString;
+use serde_json::Value;
+use support::{Common, Setup, World};
+
+const ITEMS: usize = 30;
+
+/// Both tools hold the same items, everything is linked, and deletions would be carried over.
+async fn synced(openproject: OpenProjectOptions) -> (World, Common) {
+    let world = World::with(Setup {
+        openproject,
+        settings: |settings| settings.options.deletions = DeletionPolicy::Delete,
+        ..Setup::default()
+    })
+    .await;
+    let common = world.common_project("Common").await;
+    // An owner's key sees everything in Leantime; an editor's is bound to its projects, as most keys are.
+    let key = world.leantime.create_api_key(20);
+    world
+        .leantime
+        .assign(world.leantime.user_of_key(&key).unwrap(), common.lt);
+    world.keys.put(world.lt, SecretString::from(key)).await.unwrap();
+    for number in 0..ITEMS {
+        world
+            .openproject
+            .create_work_package(common.op, &format!("task {number}"));
+    }
+    world.settle().await;
+    assert_eq!(world.leantime.tickets().len(), ITEMS);
+    (world, common)
+}
+
+/// Three runs of the connection delete nothing anywhere, and the last says why it did not see what it missed.
+async fn nothing_is_deleted(world: &World, common: Common, connection: ConnectionId, reasons: &[&str]) {
+    let mut said = String::new();
+    for _ in 0..3 {
+        let run = world.sync(connection).await;
+        said = words(&run);
+    }
+    world.openproject.faults().clear();
+    world.leantime.faults().clear();
+    let tasks = world.tasks(common.hub).await;
+    assert_eq!(
+        tasks.values().filter(|task| !task.is_deleted()).count(),
+        ITEMS,
+        "{said}"
+    );
+    assert_eq!(world.openproject.work_packages().len(), ITEMS, "{said}");
+    assert_eq!(world.leantime.tickets().len(), ITEMS, "{said}");
+    for reason in reasons {
+        assert!(said.contains(reason), "{reason:?} is missing in: {said}");
+    }
+}
+
+fn words(run: &Run) -> String {
+    let items: Vec<&str> = run.report.items.iter().map(|item| item.detail.as_str()).collect();
+    format!(
+        "{}: {} {}",
+        run.state,
+        run.error_message.as_deref().unwrap_or_default(),
+        items.join("; ")
+    )
+}
+
+async fn use_key(world: &World, connection: ConnectionId, key: String) {
+    world.keys.put(connection, SecretString::from(key)).await.unwrap();
+    let settings = world.store.connection(connection).await.unwrap().unwrap();
+    world.store.save_connection(settings).await.unwrap();
+}
+
+#[tokio::test]
+async fn losing_membership_deletes_nothing() {
+    let (world, common) = synced(OpenProjectOptions::default()).await;
+    world
+        .openproject
+        .remove_membership(common.op, world.openproject.sync_user());
+    nothing_is_deleted(&world, common, world.op, &["suspended", "access"]).await;
+
+    let (world, common) = synced(OpenProjectOptions::default()).await;
+    let users = world.leantime.users();
+    for user in users {
+        world.leantime.unassign(user.id, common.lt);
+    }
+    nothing_is_deleted(&world, common, world.lt, &["suspended", "access"]).await;
+}
+
+#[tokio::test]
+async fn archiving_or_closing_a_project_deletes_nothing() {
+    let (world, common) = synced(OpenProjectOptions::default()).await;
+    world.openproject.archive_project(common.op);
+    nothing_is_deleted(&world, common, world.op, &["suspended"]).await;
+    world.openproject.unarchive_project(common.op);
+    let run = world.complete(world.op).await;
+    assert_eq!(run.report.counts.tasks.unchanged, ITEMS as u64, "it wakes by itself");
+
+    let (world, common) = synced(OpenProjectOptions::default()).await;
+    world
+        .leantime
+        .edit_project(common.lt, |project| project.state = Some(-1));
+    nothing_is_deleted(&world, common, world.lt, &["suspended"]).await;
+}
+
+#[tokio::test]
+async fn the_key_of_another_user_who_sees_nothing_deletes_nothing() {
+    let (world, common) = synced(OpenProjectOptions::default()).await;
+    let stranger = world.openproject.create_user("stranger", "A Stranger");
+    world
+        .openproject
+        .edit_user(stranger, |user| user.api_key = Some("opapi-stranger".to_owned()));
+    use_key(&world, world.op, "opapi-stranger".to_owned()).await;
+    nothing_is_deleted(&world, common, world.op, &["suspended"]).await;
+
+    let (world, common) = synced(OpenProjectOptions::default()).await;
+    let key = world.leantime.create_api_key(20);
+    use_key(&world, world.lt, key).await;
+    nothing_is_deleted(&world, common, world.lt, &["suspended"]).await;
+}
+
+#[tokio::test]
+async fn a_wrong_url_deletes_nothing() {
+    let (world, common) = synced(OpenProjectOptions::default()).await;
+    for id in [world.op, world.lt] {
+        let mut settings = world.store.connection(id).await.unwrap().unwrap();
+        settings.url.push_str("/elsewhere");
+        world.store.save_connection(settings).await.unwrap();
+        nothing_is_deleted(&world, common, id, &["failed"]).await;
+    }
+}
+
+/// The listing answers with fewer rows than there are, and says that this is all.
+fn shorten(keep: usize) -> Fault {
+    Fault::transform(move |mut answer: Value| {
+        if let Some(elements) = answer.pointer_mut("/_embedded/elements").and_then(Value::as_array_mut) {
+            elements.truncate(keep);
+            answer["total"] = keep.into();
+            answer["count"] = keep.into();
+        }
+        if let Some(rows) = answer.get_mut("result").and_then(Value::as_array_mut) {
+            if rows.first().is_some_and(|row| row.get("headline").is_some()) {
+                rows.truncate(keep);
+            }
+        }
+        answer
+    })
+}
+
+#[tokio::test]
+async fn an_empty_page_or_half_a_listing_deletes_nothing() {
+    for keep in [0, ITEMS / 2] {
+        let (world, common) = synced(OpenProjectOptions::default()).await;
+        let listing = CallMatcher::any().method("GET").path_ends_with("/work_packages");
+        world
+            .openproject
+            .faults()
+            .inject(FaultRule::new(listing, shorten(keep)).always());
+        nothing_is_deleted(&world, common, world.op, &[]).await;
+
+        let (world, common) = synced(OpenProjectOptions::default()).await;
+        let listing = CallMatcher::any().rpc("leantime.rpc.Tickets.getAll");
+        world
+            .leantime
+            .faults()
+            .inject(FaultRule::new(listing, shorten(keep)).always());
+        nothing_is_deleted(&world, common, world.lt, &[]).await;
+    }
+}
+
+#[tokio::test]
+async fn an_error_on_page_three_deletes_nothing() {
+    let (world, common) = synced(OpenProjectOptions::default().page_size_max(7)).await;
+    let pages = CallMatcher::any().method("GET").path_ends_with("/work_packages");
+    world
+        .openproject
+        .faults()
+        .inject(FaultRule::new(pages, Fault::status(500, "oh no")).after(2).always());
+    nothing_is_deleted(&world, common, world.op, &["500"]).await;
+
+    let (world, common) = synced(OpenProjectOptions::default()).await;
+    let listing = CallMatcher::any().rpc("leantime.rpc.Tickets.getAll");
+    world
+        .leantime
+        .faults()
+        .inject(FaultRule::new(listing, Fault::status(500, "oh no")).always());
+    nothing_is_deleted(&world, common, world.lt, &["500"]).await;
+}
+
+#[tokio::test]
+async fn a_true_deletion_of_three_is_recognised_under_each_policy() {
+    for policy in [DeletionPolicy::Keep, DeletionPolicy::Archive, DeletionPolicy::Delete] {
+        for tool in ["openproject", "leantime"] {
+            if (tool, policy) == ("openproject", DeletionPolicy::Archive) {
+                continue; // refused in the settings: OpenProject has no archive for work packages
+            }
+            let (world, common) = synced(OpenProjectOptions::default()).await;
+            let connection = if tool == "openproject" { world.op } else { world.lt };
+            let mut settings = world.store.connection(connection).await.unwrap().unwrap();
+            settings.options.deletions = policy;
+            world.store.save_connection(settings).await.unwrap();
+            if tool == "openproject" {
+                for item in world.openproject.work_packages().iter().take(3) {
+                    world.openproject.delete_work_package(item.id);
+                }
+            } else {
+                for ticket in world.leantime.tickets().iter().take(3) {
+                    world.leantime.delete_ticket(ticket.id);
+                }
+            }
+            for _ in 0..2 {
+                let run = world.sync(connection).await;
+                assert_eq!(run.state, RunState::Completed, "{run:?}");
+            }
+            let tasks = world.tasks(common.hub).await;
+            let deleted = tasks.values().filter(|task| task.is_deleted()).count();
+            let archived = tasks.values().filter(|task| task.archived_at.is_some()).count();
+            let expected = match policy {
+                DeletionPolicy::Keep => (0, 0),
+                DeletionPolicy::Archive => (0, 3),
+                DeletionPolicy::Delete => (3, 0),
+            };
+            assert_eq!((deleted, archived), expected, "{tool} {policy}");
+            let links = world.store.links(connection).await.unwrap();
+            let gone = links.iter().filter(|link| link.state == LinkState::GoneRemote).count();
+            assert_eq!(gone, 3, "{tool} {policy}");
+        }
+    }
+}
