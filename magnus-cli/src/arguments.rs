@@ -4,7 +4,8 @@ use clap::{Parser, Subcommand};
 use magnus_core::model::Direction;
 
 use crate::command::{
-    conflicts, connect, disconnect, halted, map, plan, projects, resolve, set, sync, task, tasks, why,
+    conflicts, connect, disconnect, halted, map, map_status, map_users, plan, projects, resolve, set, sync, task,
+    tasks, why,
 };
 use crate::exit;
 
@@ -38,6 +39,10 @@ pub(crate) enum Command {
     Projects(projects::Arguments),
     /// Say which project of a tool belongs to which project of the hub
     Map(map::Arguments),
+    /// Show who a tool's people are in the hub, with proposals for those who are called otherwise there
+    MapUsers(map_users::Arguments),
+    /// Show what a tool's statuses mean in the hub, with proposals for those that are not known
+    MapStatus(map_status::Arguments),
     /// Show what a sync would do; writes nothing anywhere
     Plan(plan::Arguments),
     /// Sync one connection, or all of them at the same time, until nothing moves any more

@@ -65,6 +65,11 @@ impl Failure {
         failure
     }
 
+    /// What went wrong, without the remedy.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Names the connection it is about.
     pub(crate) fn about(mut self, connection: &str) -> Self {
         let named = [format!("{connection:?}"), format!("connection {connection}")];

@@ -5,6 +5,7 @@
 
 mod answer;
 mod arguments;
+mod choices;
 mod command;
 mod demo;
 

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod blame;
+mod choices;
 mod client;
 mod connection;
 mod connector;

@@ -22,7 +22,9 @@ impl People {
     }
 
     /// Adds a visible person. What is known already stays: lists differ in how much they tell.
-    pub(crate) fn add(&mut self, person: Principal) {
+    pub(crate) fn add(&mut self, mut person: Principal) {
+        // An empty address tells no two people apart.
+        person.email = person.email.filter(|email| !email.trim().is_empty());
         let known = self.known.entry(person.id).or_insert_with(|| person.clone());
         if known.email.is_none() {
             known.email = person.email;
@@ -38,11 +40,17 @@ impl People {
         }
     }
 
+    /// The people who can be assigned in a project.
+    pub(crate) fn assignable(&self, project: &ExternalId) -> impl Iterator<Item = &Principal> {
+        let ids = self.assignable.get(project).into_iter().flatten();
+        ids.filter_map(|id| self.known.get(id))
+    }
+
     fn person(&self, found: &Principal) -> Option<Person> {
         if let Some(text) = configured(&self.map, found.id, &found.name) {
             return Person::parse(text);
         }
-        let email = found.email.clone().filter(|email| !email.trim().is_empty());
+        let email = found.email.clone();
         let unique = || {
             self.known
                 .values()

@@ -58,6 +58,10 @@ impl StatusTable {
         self.0.iter().find(|entry| entry.status.id == id)
     }
 
+    pub(crate) fn statuses(&self) -> impl Iterator<Item = &wire::Status> {
+        self.0.iter().map(|entry| &entry.status)
+    }
+
     pub(crate) fn decode(&self, value: &RemoteValue) -> Decoded {
         match self.entry(value) {
             Some(entry) if entry.sure => Decoded::Exact(Value::Status(entry.meaning)),
@@ -149,6 +153,10 @@ impl PriorityTable {
     fn entry(&self, value: &RemoteValue) -> Option<&PriorityEntry> {
         let id: u64 = value.as_text()?.parse().ok()?;
         self.0.iter().find(|entry| entry.priority.id == id)
+    }
+
+    pub(crate) fn priorities(&self) -> impl Iterator<Item = &wire::Priority> {
+        self.0.iter().map(|entry| &entry.priority)
     }
 
     pub(crate) fn decode(&self, value: &RemoteValue) -> Decoded {

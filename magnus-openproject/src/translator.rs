@@ -1,10 +1,11 @@
 //! Between OpenProject's values and the hub's.
 
 use chrono::{Datelike, NaiveDate};
-use magnus_core::connection::{Decoded, Encoded, Translator};
+use magnus_core::connection::{Choice, Decoded, Encoded, Translator};
 use magnus_core::model::{ExternalId, Field, RemoteValue, Value};
 use serde_json::json;
 
+use crate::choices;
 use crate::people::People;
 use crate::tables::{PriorityTable, StatusTable};
 use crate::task::text_or_null;
@@ -115,6 +116,10 @@ impl Translator for OpenProjectTranslator {
             Field::PercentageDone => value.is_null() || number(value) == Some(0_u8),
             _ => value.is_null(),
         }
+    }
+
+    fn choices(&self, project: &ExternalId, field: Field) -> Vec<Choice> {
+        choices::choices(self, project, field)
     }
 }
 

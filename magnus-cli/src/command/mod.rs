@@ -6,6 +6,8 @@ mod connections;
 pub(crate) mod disconnect;
 pub(crate) mod halted;
 pub(crate) mod map;
+pub(crate) mod map_status;
+pub(crate) mod map_users;
 pub(crate) mod plan;
 pub(crate) mod projects;
 pub(crate) mod resolve;
@@ -36,6 +38,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Answer, Failure> {
         Command::Disconnect(options) => disconnect::run(&house, options).await,
         Command::Projects(options) => projects::run(&house, options).await,
         Command::Map(options) => map::run(&house, options).await,
+        Command::MapUsers(options) => map_users::run(&house, options).await,
+        Command::MapStatus(options) => map_status::run(&house, options).await,
         Command::Plan(options) => plan::run(&house, options).await,
         Command::Sync(options) => sync::run(&house, options, arguments.json).await,
         Command::Confirm(options) => halted::confirm(&house, options, arguments.json).await,

@@ -22,7 +22,7 @@ pub use request::{
     CreateTask, DeleteTask, FindCreated, Identity, ListIds, ListProjects, ListTasks, Page, PageToken, ProjectReading,
     ReadTask, Reading, RemoteWrite, UpdateTask, Written, WrittenTask,
 };
-pub use translator::{Decoded, Encoded, Translator};
+pub use translator::{Choice, Decoded, Encoded, Translator};
 pub(crate) use waiting::Meter;
 pub use waiting::wait_until;
 

@@ -271,11 +271,17 @@ pub(super) fn describe(entry: &Entry) -> String {
     let changes = entry
         .changes
         .iter()
-        .filter(|change| change.side.is_some())
-        .map(|change| {
-            let before = shorten(&change.before);
-            let after = shorten(&change.after);
-            format!("{}: {before} → {after}", change.field)
+        .filter_map(|change| match (change.side, &change.note) {
+            (Some(_), _) => {
+                let before = shorten(&change.before);
+                let after = shorten(&change.after);
+                Some(format!("{}: {before} → {after}", change.field))
+            }
+            // What a new item of the tool goes without.
+            (None, Some(note)) if entry.action == Some(PlannedAction::CreateInTool) => {
+                Some(format!("{}: {note}", change.field))
+            }
+            _ => None,
         });
     entry
         .reason

@@ -1,5 +1,6 @@
 //! Between Leantime's values and the hub's: pure, with tables read beforehand.
 
+mod choices;
 mod people;
 mod status;
 mod values;
@@ -7,7 +8,7 @@ mod values;
 use std::collections::BTreeMap;
 
 use chrono_tz::Tz;
-use magnus_core::connection::{Decoded, Encoded, Translator};
+use magnus_core::connection::{Choice, Decoded, Encoded, Translator};
 use magnus_core::model::{ConnectionOptions, ExternalId, Field, RemoteValue, Value};
 
 pub use people::User;
@@ -112,6 +113,10 @@ impl Translator for LeantimeTranslator {
             Field::Priority => value.is_null() || value.as_text() == Some("3"),
             _ => value.is_null(),
         }
+    }
+
+    fn choices(&self, project: &ExternalId, field: Field) -> Vec<Choice> {
+        choices::choices(self, project, field)
     }
 }
 

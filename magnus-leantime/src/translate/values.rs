@@ -68,6 +68,11 @@ const PRIORITIES: [(&str, &str, Priority); 5] = [
     ("5", "lowest", Priority::Low),
 ];
 
+/// The numbers of the priorities with what the tool calls them.
+pub(super) fn priorities() -> impl Iterator<Item = (&'static str, &'static str)> {
+    PRIORITIES.iter().map(|(id, name, _)| (*id, *name))
+}
+
 fn priority_of(number: &str, map: &BTreeMap<String, Priority>) -> Option<Priority> {
     let known = PRIORITIES
         .iter()
