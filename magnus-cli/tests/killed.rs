@@ -91,7 +91,7 @@ async fn killed_at_random_moments_it_doubles_nothing_loses_nothing_and_goes_on_b
                     pair.leantime.create_ticket(pair.board, &title);
                 }
                 _ => {
-                    run(&pair.magnus, &["task", "add", "Garden", &title]).ends(0);
+                    run(&pair.magnus, &["task", "add", &title, "--project", "Garden"]).ends(0);
                 }
             }
             titles.insert(title);
