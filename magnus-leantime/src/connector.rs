@@ -9,11 +9,15 @@ use magnus_core::model::{ConnectionSettings, ToolName};
 use magnus_transport::{HttpOptions, HttpTransport, InstanceUrl, Transport, TransportError};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::allowance::Allowance;
 use crate::connection::LeantimeConnection;
 use crate::rpc::{Credential, Rpc};
 
 /// The zone that Leantime ships with, taken when the settings name none.
 pub(crate) const SHIPPED_ZONE: Tz = chrono_tz::America::Los_Angeles;
+
+/// The option that says how many requests per minute the instance allows, where that is known.
+const PER_MINUTE: &str = "requests_per_minute";
 
 /// Opens connections to Leantime, tool name `leantime`.
 #[derive(Debug, Clone)]
@@ -58,10 +62,19 @@ impl Connector for LeantimeConnector {
             .map_err(|error| invalid(error.to_string()).with_source(error))?;
         let credential = Credential::new(secret.expose_secret())
             .ok_or_else(|| invalid("the API key is empty or holds characters that no key has"))?;
-        if let Some(unknown) = settings.options.tool.keys().next() {
-            return Err(invalid(format!(
-                "unknown option tool.{unknown}: Leantime has no options of its own"
-            )));
+        let mut configured = None;
+        for (option, value) in &settings.options.tool {
+            if option != PER_MINUTE {
+                return Err(invalid(format!(
+                    "unknown option tool.{option}: the only one for Leantime is tool.{PER_MINUTE}"
+                )));
+            }
+            let limit = value.as_u64().and_then(|limit| u32::try_from(limit).ok());
+            configured = Some(limit.filter(|limit| *limit > 0).ok_or_else(|| {
+                invalid(format!(
+                    "tool.{PER_MINUTE} is {value}; give the number that LEAN_RATELIMIT_API has"
+                ))
+            })?);
         }
         let zone = match &settings.options.time_zone {
             None => SHIPPED_ZONE,
@@ -71,7 +84,12 @@ impl Connector for LeantimeConnector {
                 ))
             })?,
         };
-        let rpc = Rpc::new(Arc::clone(&self.transport), endpoint, credential);
+        let rpc = Rpc::new(
+            Arc::clone(&self.transport),
+            endpoint,
+            credential,
+            Allowance::new(configured),
+        );
         Ok(Arc::new(LeantimeConnection::new(
             rpc,
             instance,

@@ -1,10 +1,13 @@
 #![doc = include_str!("../README.md")]
 
+mod allowance;
 mod connection;
 mod connector;
 mod dates;
+mod gate;
 mod remote;
 mod rpc;
+mod tempo;
 pub mod text;
 mod translate;
 mod wire;

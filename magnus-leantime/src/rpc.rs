@@ -1,7 +1,7 @@
 //! JSON-RPC over a transport: batches, ids, and errors that say whether something was written.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,14 +11,21 @@ use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use magnus_core::connection::{ConnectionError, ConnectionErrorKind as Kind, Outcome};
 use magnus_transport::{Sent, Transport, TransportError, TransportErrorKind, server_date};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use url::Url;
 
+use crate::allowance::Allowance;
+use crate::gate::Gate;
 use crate::wire;
 
 /// How long to wait when the tool does not say: its windows are a minute long.
 const LOCK_OUT: Duration = Duration::from_secs(60);
 /// A key that worked a moment ago is refused while the tool's database is away; it is asked once more after this.
 const SECOND_ASKING: Duration = Duration::from_secs(2);
+/// A longer pause than this is not waited for but reported.
+const LONGEST_PAUSE: Duration = Duration::from_secs(120);
+/// How often a request is sent again after the instance said that it came too early.
+const TOO_EARLY: usize = 2;
 
 /// One call of a batch.
 #[derive(Debug, Clone)]
@@ -108,7 +115,12 @@ pub(crate) struct Rpc {
     transport: Arc<dyn Transport>,
     endpoint: Url,
     credential: Credential,
+    allowance: Allowance,
+    gate: Gate,
     worked_before: AtomicBool,
+    /// Nanoseconds spent waiting for answers.
+    spent: AtomicU64,
+    requests: AtomicU64,
     /// Seconds by which the server's clock is ahead of ours.
     ahead: AtomicI64,
 }
@@ -122,12 +134,21 @@ impl std::fmt::Debug for Rpc {
 }
 
 impl Rpc {
-    pub(crate) fn new(transport: Arc<dyn Transport>, endpoint: Url, credential: Credential) -> Self {
+    pub(crate) fn new(
+        transport: Arc<dyn Transport>,
+        endpoint: Url,
+        credential: Credential,
+        allowance: Allowance,
+    ) -> Self {
         Self {
             transport,
             endpoint,
             credential,
+            allowance,
+            gate: Gate::default(),
             worked_before: AtomicBool::new(false),
+            spent: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
             ahead: AtomicI64::new(0),
         }
     }
@@ -136,6 +157,16 @@ impl Rpc {
     pub(crate) fn seconds_ahead(&self) -> i64 {
         let ahead = self.ahead.load(Ordering::Relaxed);
         if ahead.abs() <= 2 { 0 } else { ahead }
+    }
+
+    pub(crate) const fn allowance(&self) -> &Allowance {
+        &self.allowance
+    }
+
+    /// The requests so far, and how long they took to be answered. The wait for their turns is left out.
+    pub(crate) fn spent(&self) -> (u64, Duration) {
+        let nanos = self.spent.load(Ordering::Relaxed);
+        (self.requests.load(Ordering::Relaxed), Duration::from_nanos(nanos))
     }
 
     /// One call that reads.
@@ -169,6 +200,14 @@ impl Rpc {
             .collect();
         let body = Bytes::from(Value::Array(body).to_string());
         let mut response = self.exchange(operation, effect, body.clone()).await?;
+        for _ in 0..TOO_EARLY {
+            // Nothing was carried out here either. The turn of the next try comes after the pause.
+            let Some(pause) = pause(&response).filter(|pause| *pause <= LONGEST_PAUSE) else {
+                break;
+            };
+            tracing::debug!(operation, ?pause, "the limit of requests per minute was exceeded");
+            response = self.exchange(operation, effect, body.clone()).await?;
+        }
         if response.status() == StatusCode::UNAUTHORIZED && self.worked_before.load(Ordering::Relaxed) {
             // Nothing was carried out, so asking again is safe for a write too.
             tokio::time::sleep(SECOND_ASKING).await;
@@ -188,6 +227,14 @@ impl Rpc {
         effect: Effect,
         body: Bytes,
     ) -> Result<Response<Bytes>, ConnectionError> {
+        if let Some(wait) = self.gate.closed_for() {
+            let message = format!(
+                "Leantime refused the key several times; it is left alone for another {} s, for it locks out whoever \
+                 goes on asking",
+                wait.as_secs()
+            );
+            return Err(ConnectionError::new(Kind::Unauthorized, operation, message));
+        }
         let request = Request::post(self.endpoint.as_str())
             .header(CONTENT_TYPE, "application/json")
             .header(ACCEPT, "application/json")
@@ -197,11 +244,23 @@ impl Rpc {
                 ConnectionError::new(Kind::InvalidSettings, operation, "the instance URL cannot be asked")
                     .with_source(error)
             })?;
-        let response = self
-            .transport
-            .send(request)
-            .await
-            .map_err(|error| transport_error(operation, effect, error))?;
+        let turn = self.allowance.turn().await;
+        let begun = Instant::now();
+        let response = self.transport.send(request).await;
+        let took = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        drop(turn);
+        self.spent.fetch_add(took, Ordering::Relaxed);
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        let response = response.map_err(|error| transport_error(operation, effect, error))?;
+        match response.status() {
+            StatusCode::UNAUTHORIZED => self.gate.note(false),
+            StatusCode::TOO_MANY_REQUESTS => {
+                let pause = pause(&response).unwrap_or(LOCK_OUT);
+                self.allowance
+                    .learn_refusal(header_number(&response, "x-ratelimit-limit"), pause);
+            }
+            _ => self.gate.note(true),
+        }
         if let Some(date) = server_date(&response) {
             self.ahead.store((date - Utc::now()).num_seconds(), Ordering::Relaxed);
         }
@@ -231,6 +290,17 @@ fn transport_error(operation: &'static str, effect: Effect, error: TransportErro
         .with_source(error)
 }
 
+/// How long the instance wants no further request, if it said so.
+fn pause(response: &Response<Bytes>) -> Option<Duration> {
+    (response.status() == StatusCode::TOO_MANY_REQUESTS)
+        .then(|| header_number(response, RETRY_AFTER.as_str()))?
+        .map(|seconds| Duration::from_secs(u64::from(seconds)))
+}
+
+fn header_number(response: &Response<Bytes>, name: &str) -> Option<u32> {
+    response.headers().get(name)?.to_str().ok()?.trim().parse().ok()
+}
+
 /// What an HTTP status means. Before the application runs (401, 429, 404) nothing was written.
 fn http_error(operation: &'static str, effect: Effect, response: &Response<Bytes>) -> Option<ConnectionError> {
     let status = response.status();
@@ -252,17 +322,19 @@ fn http_error(operation: &'static str, effect: Effect, response: &Response<Bytes
             Kind::Protocol,
             "the web server refuses a request of this size; raise its limit",
         ),
-        429 => {
-            let said = response
-                .headers()
-                .get(RETRY_AFTER)
-                .and_then(|value| value.to_str().ok()?.trim().parse().ok());
-            error(
+        429 => match pause(response) {
+            Some(pause) => error(
                 Kind::RateLimited,
                 "Leantime allows fewer requests per minute (LEAN_RATELIMIT_API)",
             )
-            .with_retry_after(Some(said.map_or(LOCK_OUT, Duration::from_secs)))
-        }
+            .with_retry_after(Some(pause)),
+            // The lock-out after too many refused keys, from whomever at this address, does not say how long it lasts.
+            None => error(
+                Kind::RateLimited,
+                "Leantime refuses this address for a while, maybe for wrong keys that were sent from it",
+            )
+            .with_retry_after(Some(LOCK_OUT)),
+        },
         500..=599 => {
             error(Kind::Unavailable, "the web server reports an error").with_outcome(effect.outcome_when_lost())
         }

@@ -53,11 +53,7 @@ pub(crate) fn calls(write: &RemoteWrite, method: PatchMethod, first_status: Opti
             if values.is_empty() {
                 return vec![get_ticket(&update.id)];
             }
-            let id = number(&update.id);
-            let patch = match method {
-                PatchMethod::PatchTicket => Call::new("Tickets.patchTicket", json!({"id": id, "values": values})),
-                PatchMethod::Patch => Call::new("Tickets.patch", json!({"id": id, "params": values})),
-            };
+            let patch = patch(number(&update.id), values, method);
             vec![get_ticket(&update.id), patch, get_ticket(&update.id)]
         }
         RemoteWrite::Delete(delete) => vec![
@@ -102,6 +98,34 @@ fn patch_values(update: &UpdateTask) -> Map<String, Value> {
         values.insert("sprint".to_owned(), json!(0));
     }
     values
+}
+
+/// The type that a ticket should have after a change of its parent, if it has another: a task below a task is a
+/// subtask, else the web page shows it beside its parent. Bugs and stories stay what they are.
+pub(crate) fn other_type(write: &RemoteWrite, task: &RemoteTask) -> Option<&'static str> {
+    let RemoteWrite::Update(update) = write else {
+        return None;
+    };
+    let parent = update.fields.get(&Field::Parent)?;
+    let kind = task.metadata.get("type").and_then(Value::as_str).unwrap_or("task");
+    match (kind, parent.is_null()) {
+        ("task", false) => Some("subtask"),
+        ("subtask", true) => Some("task"),
+        _ => None,
+    }
+}
+
+/// The calls that give a ticket another type.
+pub(crate) fn retype(id: &ExternalId, kind: &str, method: PatchMethod) -> Vec<Call> {
+    vec![patch(number(id), json!({"type": kind}), method), get_ticket(id)]
+}
+
+fn patch(id: i64, values: impl Into<Value>, method: PatchMethod) -> Call {
+    let values = values.into();
+    match method {
+        PatchMethod::PatchTicket => Call::new("Tickets.patchTicket", json!({"id": id, "values": values})),
+        PatchMethod::Patch => Call::new("Tickets.patch", json!({"id": id, "params": values})),
+    }
 }
 
 /// What the answers of a write's calls mean.

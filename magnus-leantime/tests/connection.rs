@@ -30,7 +30,7 @@ fn read(project: &ExternalId, task: i64) -> ReadTask {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_task_is_created_read_back_changed_and_deleted_in_every_dialect() {
     for dialect in Dialect::ALL {
         let (simulator, project, connection) = instance(dialect).await;
@@ -95,7 +95,7 @@ async fn a_task_is_created_read_back_changed_and_deleted_in_every_dialect() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_batch_of_writes_is_two_requests_at_most() {
     for dialect in Dialect::ALL {
         let (simulator, project, connection) = instance(dialect).await;
@@ -128,7 +128,7 @@ async fn a_batch_of_writes_is_two_requests_at_most() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn one_bad_write_does_not_spoil_the_others() {
     for dialect in Dialect::ALL {
         let (simulator, project, connection) = instance(dialect).await;
@@ -154,7 +154,7 @@ async fn one_bad_write_does_not_spoil_the_others() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_new_task_gets_a_status_that_its_project_has() {
     let (simulator, project, connection) = instance(Dialect::V398).await;
     let own = vec![
@@ -172,7 +172,7 @@ async fn a_new_task_gets_a_status_that_its_project_has() {
     assert_eq!(made.task.value(Field::Status), Some(&RemoteValue(json!(10))));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_child_is_a_subtask_and_a_move_leaves_the_old_milestone() {
     let (simulator, project, connection) = instance(Dialect::V398).await;
     let other = id(simulator.create_project("Beta"));
@@ -205,7 +205,7 @@ async fn a_child_is_a_subtask_and_a_move_leaves_the_old_milestone() {
     assert_eq!((ticket.milestone_id, ticket.depending_ticket_id), (Some(0), Some(0)));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_listing_has_every_status_and_marks_milestones() {
     for dialect in Dialect::ALL {
         let (simulator, project, connection) = instance(dialect).await;
@@ -222,7 +222,7 @@ async fn a_listing_has_every_status_and_marks_milestones() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn lost_access_is_an_error_and_not_an_empty_list() {
     let (simulator, project, _) = instance(Dialect::V398).await;
     let key = simulator.create_api_key(20);
@@ -265,7 +265,7 @@ async fn lost_access_is_an_error_and_not_an_empty_list() {
     assert!(simulator.ticket(task).is_some());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_direct_read_tells_present_moved_and_absent_apart() {
     let (simulator, project, connection) = instance(Dialect::V398).await;
     let other = simulator.create_project("Beta");
@@ -285,7 +285,7 @@ async fn a_direct_read_tells_present_moved_and_absent_apart() {
     assert_eq!(connection.read_project(project).await.unwrap(), ProjectReading::Closed);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_lost_answer_to_a_create_is_unknown_and_what_it_made_is_found() {
     for dialect in Dialect::ALL {
         let (simulator, project, connection) = instance(dialect).await;
@@ -320,7 +320,7 @@ async fn a_lost_answer_to_a_create_is_unknown_and_what_it_made_is_found() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_failed_before_the_tool_saw_it_is_not_applied() {
     let (simulator, project, connection) = instance(Dialect::V398).await;
     let write = || vec![create(&project, &[(Field::Title, json!("t"))])];
@@ -348,7 +348,7 @@ async fn what_failed_before_the_tool_saw_it_is_not_applied() {
     assert_eq!(unread.outcome(), Outcome::Applied, "made, but not read back");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn wrong_types_are_read_all_the_same() {
     let (simulator, project, connection) = instance(Dialect::V398).await;
     simulator.create_ticket_with(number(&project), "t", |ticket| ticket.plan_hours = Some(1.5));
@@ -373,15 +373,24 @@ async fn wrong_types_are_read_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_rate_limit_says_how_long_to_wait() {
+async fn a_request_that_came_too_early_is_sent_again_after_the_pause() {
     let simulator = LeantimeSimulator::new(LeantimeOptions::default().rate_limit_per_minute(1));
     let connection = open(simulator.router(), simulator.api_key(), ConnectionOptions::default()).await;
     connection.check().await.unwrap();
     tokio::time::advance(Duration::from_secs(20)).await;
+    let begun = tokio::time::Instant::now();
+    connection.check().await.unwrap();
+    assert_eq!(begun.elapsed(), Duration::from_secs(40), "as the refusal said");
+    assert_eq!(simulator.requests().http, 3);
+    connection.check().await.unwrap();
+    assert_eq!(simulator.requests().http, 4, "the limit is known now");
+    simulator
+        .faults()
+        .inject(FaultRule::new(CallMatcher::any(), Fault::status(429, "locked out")));
     let error = connection.check().await.unwrap_err();
     assert_eq!(
         (error.kind(), error.retry_after()),
-        (Kind::RateLimited, Some(Duration::from_secs(40)))
+        (Kind::RateLimited, Some(Duration::from_secs(60)))
     );
 }
 
@@ -402,7 +411,7 @@ async fn a_401_is_asked_once_more_if_the_key_worked_before() {
     assert_eq!(simulator.requests().http, 3, "a key that never worked is asked once");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn who_we_are_is_known_where_the_tool_says_it() {
     for dialect in Dialect::ALL {
         let (simulator, _, connection) = instance(dialect).await;
@@ -432,7 +441,7 @@ async fn who_we_are_is_known_where_the_tool_says_it() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_unchanged_sync_of_a_thousand_tasks_stays_within_its_requests() {
     for dialect in Dialect::ALL {
         let simulator = LeantimeSimulator::new(LeantimeOptions::dialect(dialect));
@@ -465,7 +474,7 @@ async fn an_unchanged_sync_of_a_thousand_tasks_stays_within_its_requests() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn descendants_are_found_at_every_depth_and_circles_end() {
     let (simulator, project, connection) = instance(Dialect::V398).await;
     let number = number(&project);
@@ -484,7 +493,7 @@ async fn descendants_are_found_at_every_depth_and_circles_end() {
     assert_eq!(titles, ["leaf", "top"]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_stamp_is_corrected_by_the_servers_clock() {
     let (simulator, project, connection) = instance(Dialect::Master).await;
     simulator.create_ticket(number(&project), "t");
@@ -502,7 +511,7 @@ async fn a_stamp_is_corrected_by_the_servers_clock() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn no_answer_however_odd_is_taken_for_an_absence_or_makes_us_panic() {
     let (simulator, project, connection) = instance(Dialect::V398).await;
     let task = simulator.create_ticket(number(&project), "t");
@@ -577,7 +586,7 @@ async fn it_works_over_a_socket_and_says_when_nobody_listens() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn settings_that_cannot_work_are_refused_by_name() {
     let connector = LeantimeConnector::over_http(HttpOptions::default()).unwrap();
     let refused = async |change: fn(&mut ConnectionSettings), key: &str| {

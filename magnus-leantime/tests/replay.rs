@@ -65,7 +65,7 @@ async fn reads_as_listed(connection: &dyn Connection, tasks: &[RemoteTask]) {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn recorded_flows_are_pulled_with_the_values_that_were_written() {
     let flows = [
         ("Flow 3.7.3", FLOW_3_7_3),
@@ -160,7 +160,7 @@ const EXPECTED: &[(&str, &str)] = &[
     ("Child of the first", "todo | medium | - | - | - | - | -"),
 ];
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn recorded_descriptions_are_pleasant_markdown() {
     let replay = Replay::at_end(&[FLOW_3_9_8]).unwrap();
     let pulled = pull(&replay).await;
@@ -198,7 +198,7 @@ async fn recorded_descriptions_are_pleasant_markdown() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_recorded_listing_of_a_thousand_tickets_is_read_whole() {
     let replay = Replay::at_end(&[FLOW_3_9_8, LISTING_1000]).unwrap();
     let pulled = pull(&replay).await;

@@ -1,156 +1,13 @@
 //! Whole runs of the engine against the simulated tool: equal afterwards, and quiet after that.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod support;
+#[path = "support/bench.rs"]
+mod bench;
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
-use magnus_core::engine::{Engine, RunContext, RunEnd, RunError, SyncEngine};
-use magnus_core::memory::MemoryStore;
-use magnus_core::model::{
-    ConnectionId, ConnectionSettings, DeletionPolicy, ExternalId, Mapping, Person, Priority, Project, ProjectId,
-    RunRequest, RunState, Status, Task, ToolName,
-};
-use magnus_core::secret::{SecretError, SecretStore};
-use magnus_core::store::{
-    Changeset, Fence, HubStore, LeaseAnswer, LeaseStore, MappingWrite, ProjectWrite, SettingsStore, TaskStore,
-    TaskWrite, Unit,
-};
-use magnus_leantime::LeantimeConnector;
-use magnus_testkit::sim::leantime::{Dialect, LeantimeOptions, LeantimeSimulator};
+use bench::Bench;
+use magnus_core::model::{DeletionPolicy, Person, Priority, ProjectId, RunState, Status, Task};
+use magnus_testkit::sim::leantime::Dialect;
 use magnus_testkit::sim::{CallMatcher, Fault, FaultRule};
-use magnus_testkit::transport::RouterTransport;
-use secrecy::SecretString;
-
-#[derive(Debug)]
-struct OneKey(String);
-
-#[async_trait]
-impl SecretStore for OneKey {
-    async fn get(&self, _: ConnectionId) -> Result<Option<SecretString>, SecretError> {
-        Ok(Some(self.0.clone().into()))
-    }
-
-    async fn put(&self, _: ConnectionId, _: SecretString) -> Result<(), SecretError> {
-        Ok(())
-    }
-
-    async fn delete(&self, _: ConnectionId) -> Result<(), SecretError> {
-        Ok(())
-    }
-}
-
-struct Bench {
-    simulator: LeantimeSimulator,
-    store: MemoryStore,
-    engine: Engine,
-    connection: ConnectionId,
-    hub: ProjectId,
-    project: i64,
-}
-
-impl Bench {
-    async fn new(dialect: Dialect, change: impl FnOnce(&mut ConnectionSettings)) -> Self {
-        let simulator = LeantimeSimulator::new(LeantimeOptions::dialect(dialect));
-        let project = simulator.create_project("Alpha");
-        let store = MemoryStore::new();
-        let connector = LeantimeConnector::new(Arc::new(RouterTransport::new(simulator.router())));
-        let key = OneKey(simulator.api_key().to_owned());
-        let engine = Engine::new(Arc::new(store.clone()), Arc::new(key)).with_connector(Arc::new(connector));
-        let now = chrono::Utc::now();
-        let hub = Project::new("Alpha", now);
-        let id = hub.id;
-        let tool = ToolName::new("leantime");
-        let mut settings = ConnectionSettings::new(tool, "board", "https://leantime.test", now);
-        settings.options.time_zone = Some("Europe/Berlin".to_owned());
-        change(&mut settings);
-        let connection = store.save_connection(settings).await.unwrap().id;
-        let external = ExternalId::new(project.to_string()).unwrap();
-        let mapping = Mapping::new(connection, external, "Alpha", id);
-        let mut changeset = Changeset::new();
-        changeset.projects.push(ProjectWrite {
-            project: hub,
-            expected: None,
-        });
-        changeset.mappings.push(MappingWrite {
-            mapping,
-            expected: None,
-        });
-        store.commit(Fence::Hub, changeset).await.unwrap();
-        Self {
-            simulator,
-            store,
-            engine,
-            connection,
-            hub: id,
-            project,
-        }
-    }
-
-    async fn sync(&self) -> RunEnd {
-        self.try_sync().await.unwrap()
-    }
-
-    async fn try_sync(&self) -> Result<RunEnd, RunError> {
-        let ttl = std::time::Duration::from_secs(30);
-        let answer = self
-            .store
-            .acquire_lease(self.connection, "bench".to_owned(), ttl)
-            .await
-            .unwrap();
-        let LeaseAnswer::Granted(lease) = answer else {
-            panic!("{answer:?}")
-        };
-        let mut context = RunContext::detached();
-        context.fence = Fence::Lease(lease.clone());
-        let ended = self.engine.run(RunRequest::new(self.connection), context).await;
-        self.store.release_lease(lease).await.unwrap();
-        ended
-    }
-
-    /// Nothing is written anywhere by one more run, in few requests.
-    async fn is_quiet(&self) {
-        let rows = self.store.changed_rows().total();
-        self.simulator.reset_counts();
-        let end = self.sync().await;
-        assert_eq!(end.state, RunState::Completed, "{:?}", end.message);
-        let rows_written = self.store.changed_rows().total() - rows;
-        assert_eq!(
-            (self.simulator.writes(), rows_written),
-            (0, 0),
-            "{:?}",
-            self.store.changed_rows()
-        );
-        assert!(
-            self.simulator.requests().http <= 6 + 2,
-            "{:?}",
-            self.simulator.requests()
-        );
-    }
-
-    async fn tasks(&self) -> Vec<Task> {
-        let mut tasks = self.store.tasks_of_project(self.hub).await.unwrap();
-        tasks.retain(|task| !task.is_deleted());
-        tasks.sort_by(|a, b| a.title.cmp(&b.title));
-        tasks
-    }
-
-    async fn put(&self, task: Task, is_new: bool) {
-        let (expected, task) = (task.version, Box::new(task));
-        let write = if is_new {
-            TaskWrite::Insert { task, guard: None }
-        } else {
-            TaskWrite::Update { task, expected }
-        };
-        let mut changeset = Changeset::new();
-        changeset.units.push(Unit {
-            tasks: vec![write],
-            ..Unit::default()
-        });
-        self.store.commit(Fence::Hub, changeset).await.unwrap();
-    }
-}
 
 fn full_task(project: ProjectId) -> Task {
     let mut task = Task::new(project, "From the hub", chrono::Utc::now());
@@ -167,7 +24,7 @@ fn full_task(project: ProjectId) -> Task {
     task
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn both_sides_are_equal_after_a_run_and_the_next_one_is_quiet_in_every_dialect() {
     for dialect in Dialect::ALL {
         let bench = Bench::new(dialect, |_| {}).await;
@@ -231,7 +88,7 @@ async fn both_sides_are_equal_after_a_run_and_the_next_one_is_quiet_in_every_dia
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn edits_on_both_sides_of_one_task_meet_in_every_dialect() {
     for dialect in Dialect::ALL {
         let bench = Bench::new(dialect, |_| {}).await;
@@ -264,7 +121,7 @@ async fn edits_on_both_sides_of_one_task_meet_in_every_dialect() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_lost_answer_to_a_create_makes_no_second_ticket() {
     for dialect in Dialect::ALL {
         let bench = Bench::new(dialect, |_| {}).await;
@@ -285,7 +142,7 @@ async fn a_lost_answer_to_a_create_makes_no_second_ticket() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn losing_a_project_deletes_nothing_in_the_hub() {
     let bench = Bench::new(Dialect::V398, |settings| {
         settings.options.deletions = DeletionPolicy::Delete
@@ -303,7 +160,7 @@ async fn losing_a_project_deletes_nothing_in_the_hub() {
     assert_eq!(bench.tasks().await.len(), 5);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_thousand_realistic_tickets_are_pulled_and_then_cost_few_requests() {
     let bench = Bench::new(Dialect::V398, |_| {}).await;
     bench.simulator.seed_project(bench.project, 1_000, 7);

@@ -75,6 +75,12 @@ pub(super) fn render(connection: &str, plan: &Plan) -> String {
     if plan.notifying_writes > 0 {
         lines.push(format!("{} writes would notify people", plan.notifying_writes));
     }
+    if let Some(seconds) = plan.foreseen_seconds.filter(|seconds| *seconds >= 60) {
+        lines.push(format!(
+            "the tool limits how fast it is written to: about {} minutes",
+            seconds.div_ceil(60)
+        ));
+    }
     lines.extend(plan.halts.iter().map(|halt| format!("a guard would halt it: {halt}")));
     lines.join("\n")
 }

@@ -1,6 +1,7 @@
 //! What a tool can do, as data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -42,8 +43,12 @@ pub struct Capabilities {
     pub delete_cascades: bool,
     /// Whether writes mail people in a way that cannot be switched off.
     pub writes_notify: bool,
+    /// If writes notify: the fields of which a change does. Empty: of all. A creation always does.
+    pub notifying_fields: BTreeSet<Field>,
     /// The most writes, or reads, given to it in one call.
     pub batch_size: usize,
+    /// How fast writes can be sent, if the tool limits that; it may change as the connection learns.
+    pub pace: Option<Pace>,
 }
 
 impl Capabilities {
@@ -62,7 +67,9 @@ impl Capabilities {
             archive: false,
             delete_cascades: false,
             writes_notify: false,
+            notifying_fields: BTreeSet::new(),
             batch_size: 1,
+            pace: None,
         }
     }
 
@@ -70,5 +77,96 @@ impl Capabilities {
     #[must_use]
     pub fn field(&self, field: Field) -> Option<FieldSupport> {
         self.fields.get(&field).copied()
+    }
+}
+
+/// How fast writes can be sent to a tool that limits the requests per minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pace {
+    /// Requests that are sent in a minute at most.
+    pub requests_per_minute: u32,
+    /// Requests sent in the minute that is running: the next ones have to wait for what is missing.
+    pub requests_used: u32,
+    /// Requests that one batch of writes takes.
+    pub requests_per_batch: u32,
+    /// How long one request takes, whatever is in it.
+    pub per_request: Duration,
+    /// How long one write takes beyond that.
+    pub per_item: Duration,
+    /// Writes in the next batch.
+    pub batch: usize,
+    /// Writes in a batch once its size has grown as far as it may; it doubles until then.
+    pub largest_batch: usize,
+}
+
+impl Pace {
+    /// How long so many writes will take.
+    #[must_use]
+    pub fn foreseen(&self, items: u64) -> Duration {
+        let per_minute = self.requests_per_minute.max(1);
+        // Requests are sent as they come until a minute's are used up; then the minute is waited out.
+        let (mut used, mut into_minute) = (self.requests_used, Duration::ZERO);
+        let mut elapsed = Duration::ZERO;
+        let mut rest = items;
+        let mut batch = u64::try_from(self.batch).unwrap_or(u64::MAX).max(1);
+        let largest = u64::try_from(self.largest_batch).unwrap_or(u64::MAX).max(batch);
+        while rest > 0 {
+            let now = batch.min(rest);
+            rest -= now;
+            batch = batch.saturating_mul(2).min(largest);
+            let writing = self
+                .per_item
+                .saturating_mul(u32::try_from(now).unwrap_or(u32::MAX))
+                .checked_div(self.requests_per_batch.max(1))
+                .unwrap_or_default();
+            for _ in 0..self.requests_per_batch.max(1) {
+                if used >= per_minute {
+                    elapsed += MINUTE.saturating_sub(into_minute);
+                    (used, into_minute) = (0, Duration::ZERO);
+                }
+                let took = self.per_request + writing;
+                // A minute begins when its first request was answered.
+                into_minute += if used == 0 { Duration::ZERO } else { took };
+                elapsed += took;
+                used += 1;
+            }
+        }
+        elapsed
+    }
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pace(requests_per_minute: u32, requests_used: u32) -> Pace {
+        Pace {
+            requests_per_minute,
+            requests_used,
+            requests_per_batch: 2,
+            per_request: Duration::from_millis(100),
+            per_item: Duration::from_millis(10),
+            batch: 50,
+            largest_batch: 100,
+        }
+    }
+
+    #[test]
+    fn few_writes_take_as_long_as_their_answers() {
+        assert_eq!(pace(10, 0).foreseen(0), Duration::ZERO);
+        assert_eq!(pace(10, 0).foreseen(50), Duration::from_millis(700));
+    }
+
+    #[test]
+    fn beyond_a_minutes_requests_the_minute_is_waited_out() {
+        let used_up = pace(10, 10).foreseen(50);
+        assert_eq!(used_up, Duration::from_millis(60_700));
+        // 50 + 50 × 100 writes: 102 requests are ten minutes and two requests more.
+        let many = pace(10, 0).foreseen(5_050).as_secs();
+        assert!((600..=620).contains(&many), "{many}");
+        let faster = pace(120, 0).foreseen(5_050).as_secs();
+        assert!((60..=61).contains(&faster), "{faster}: nothing but the answers");
     }
 }

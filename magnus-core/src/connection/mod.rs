@@ -5,6 +5,7 @@ mod error;
 mod ext;
 mod request;
 mod translator;
+mod waiting;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use secrecy::SecretString;
 
 use crate::model::{ConnectionSettings, ExternalId, RemoteProject, RemoteTask, ToolName};
 
-pub use capability::{Capabilities, FieldSupport};
+pub use capability::{Capabilities, FieldSupport, Pace};
 pub use error::{ConnectionError, ConnectionErrorKind, Outcome, RejectedField};
 pub use ext::ConnectionExt;
 pub use request::{
@@ -22,6 +23,8 @@ pub use request::{
     ReadTask, Reading, RemoteWrite, UpdateTask, Written, WrittenTask,
 };
 pub use translator::{Decoded, Encoded, Translator};
+pub(crate) use waiting::Meter;
+pub use waiting::wait_until;
 
 /// Opens connections to one kind of tool. Registered by tool name; a host app adds its own.
 #[cfg_attr(feature = "mock", mockall::automock)]

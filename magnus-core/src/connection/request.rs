@@ -19,6 +19,19 @@ pub struct Identity {
     pub notes: Vec<String>,
 }
 
+impl Identity {
+    /// A user of this id and name.
+    #[must_use]
+    pub fn new(id: ExternalId, name: impl Into<String>) -> Self {
+        Self {
+            id,
+            name: name.into(),
+            version: None,
+            notes: Vec::new(),
+        }
+    }
+}
+
 /// Where the next page starts, opaque to the core.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -39,6 +39,8 @@ pub struct Progress {
     pub done: u64,
     /// Items in scope, as far as known.
     pub total: u64,
+    /// How many seconds the writes that are left will take, where the tool limits them.
+    pub foreseen_seconds: Option<u64>,
     /// Counts so far.
     pub counts: RunCounts,
 }

@@ -6,7 +6,7 @@ use super::observe::HubView;
 use super::session::{Active, Session, Tables};
 use super::tally::Ending;
 use super::{Phase, RunError};
-use crate::model::{Counts, MappingState, Trigger};
+use crate::model::{Counts, Field, MappingState, Trigger};
 use crate::reconcile::{
     Entry, Extent, MappingInput, MappingPlan, Plan, PlannedAction, PlannedItem, PlannedMapping, Push, Setting, guard,
     plan_mapping,
@@ -110,6 +110,31 @@ impl Session {
             }
         }
         guard(&extent, &self.settings.options.guard)
+    }
+
+    /// How many writes of the first plans would notify people.
+    pub(super) fn notifying(&self, plans: &[(MappingPlan, usize)]) -> u64 {
+        let fields = &self.capabilities.notifying_fields;
+        let notifies = |push: &Push| match push {
+            _ if !self.capabilities.writes_notify => false,
+            _ if fields.is_empty() => true,
+            Push::Create { .. } => true,
+            Push::Update { fields: changed, .. } => changed.keys().any(|field| fields.contains(field)),
+            Push::Archive { .. } => fields.contains(&Field::Status),
+            Push::Delete { .. } => false,
+        };
+        let entries = plans.iter().flat_map(|(plan, _)| &plan.entries);
+        let count = entries
+            .filter_map(|entry| entry.push.as_ref())
+            .filter(|push| notifies(push))
+            .count();
+        u64::try_from(count).unwrap_or(u64::MAX)
+    }
+
+    /// How many seconds so many writes will take, as far as the tool limits them.
+    pub(super) fn foreseen(&self, writes: u64) -> Option<u64> {
+        let pace = self.connection.capabilities().pace?;
+        Some(pace.foreseen(writes).as_secs())
     }
 
     /// Carries out one mapping: hub part at once, then what goes to the tool, then what that moved, until quiet.
@@ -297,6 +322,12 @@ pub(super) fn render(active: &Active, plan: &MappingPlan) -> PlannedMapping {
         unchanged: u64::try_from(plan.unchanged.len() + quiet).unwrap_or(u64::MAX),
         problem: None,
     }
+}
+
+/// The writes to the tool in the first plans.
+pub(super) fn pushes(plans: &[(MappingPlan, usize)]) -> u64 {
+    let entries = plans.iter().flat_map(|(plan, _)| &plan.entries);
+    u64::try_from(entries.filter(|entry| entry.push.is_some()).count()).unwrap_or(u64::MAX)
 }
 
 /// What a plan would count.

@@ -48,12 +48,17 @@ impl Session {
         for entry in entries {
             stages.entry(stage(&entry, view)).or_default().push(entry);
         }
-        let size = self.capabilities.batch_size.max(1);
+        let mut left: u64 = stages.values().map(|entries| count(entries.len())).sum();
         for (_, entries) in stages {
             let mut rest = entries.into_iter().peekable();
             while rest.peek().is_some() {
                 self.checkpoint()?;
+                let foreseen = self.foreseen(left);
+                self.context.report(|progress| progress.foreseen_seconds = foreseen);
+                // Asked anew each time: a connection learns from its answers how much it may send at once.
+                let size = self.connection.capabilities().batch_size.max(1);
                 let batch: Vec<Entry> = rest.by_ref().take(size).collect();
+                left -= count(batch.len());
                 self.push_batch(actives, index, tables, &mut references, batch).await?;
             }
         }
@@ -68,9 +73,11 @@ impl Session {
         references: &mut References,
         entries: Vec<Entry>,
     ) -> Result<(), RunError> {
+        // Once for the whole batch: with many tasks, looking for it per task would take longer than the writing.
+        let greatest_seen = greatest_seen(&actives[index]);
         let jobs: Vec<Job> = entries
             .into_iter()
-            .filter_map(|entry| self.job(&actives[index], entry, references))
+            .filter_map(|entry| self.job(&actives[index], entry, references, greatest_seen.as_ref()))
             .collect();
         let journal = jobs
             .iter()
@@ -101,8 +108,7 @@ impl Session {
         }
         for (job, result) in jobs.into_iter().zip(results) {
             let project = actives[index].mapping.external_id.clone();
-            let lens_references = references.clone();
-            let lens = Lens::new(tables.as_ref(), &project, &lens_references);
+            let lens = Lens::new(tables.as_ref(), &project, references);
             match result {
                 Ok(Written::Task(_)) if matches!(job.intent.operation, IntentOperation::Delete { .. }) => {
                     self.fatal_in_a_row = 0;
@@ -141,7 +147,13 @@ impl Session {
     }
 
     /// Makes the journal entry and the write of one entry. `None` if nothing is left to send.
-    fn job(&self, active: &Active, mut entry: Entry, references: &References) -> Option<Job> {
+    fn job(
+        &self,
+        active: &Active,
+        mut entry: Entry,
+        references: &References,
+        greatest_seen: Option<&ExternalId>,
+    ) -> Option<Job> {
         let push = entry.push.take()?;
         let mapping = &active.mapping;
         let (task_id, operation, fields, write) = match push {
@@ -152,7 +164,7 @@ impl Session {
                 }
                 let operation = IntentOperation::Create {
                     project: mapping.external_id.clone(),
-                    greatest_seen: greatest_seen(active),
+                    greatest_seen: greatest_seen.cloned(),
                 };
                 let sent = fields
                     .iter()
@@ -315,6 +327,10 @@ impl Session {
         };
         self.tally.entry(entry, ending, describe(entry));
     }
+}
+
+fn count(items: usize) -> u64 {
+    u64::try_from(items).unwrap_or(u64::MAX)
 }
 
 /// Deletions first, children before parents; then changes; then creations, parents before children.

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use tokio::sync::Mutex;
 use tracing::Instrument;
 
-use super::execute::{count, render};
+use super::execute::{count, pushes, render};
 use super::session::{Active, Session};
 use super::tally::Tally;
 use super::{Phase, RunContext, RunEnd, RunError, RunErrorKind, SyncEngine};
@@ -225,11 +225,6 @@ impl SyncEngine for Engine {
         for (plan, _) in &plans {
             counts.tasks += count(plan);
         }
-        let notifying = plans
-            .iter()
-            .flat_map(|(plan, _)| &plan.entries)
-            .filter(|entry| entry.push.is_some())
-            .count();
         Ok(Plan {
             connection_id: request.connection_id,
             counts,
@@ -239,11 +234,8 @@ impl SyncEngine for Engine {
                 .zip(&plans)
                 .map(|(active, (plan, _))| render(active, plan))
                 .collect(),
-            notifying_writes: if session.capabilities.writes_notify {
-                u64::try_from(notifying).unwrap_or(u64::MAX)
-            } else {
-                0
-            },
+            notifying_writes: session.notifying(&plans),
+            foreseen_seconds: session.foreseen(pushes(&plans)),
         })
     }
 
@@ -291,7 +283,8 @@ impl Session {
                     .collect(),
                 counts: self.report.counts,
                 halts,
-                notifying_writes: 0,
+                notifying_writes: self.notifying(&plans),
+                foreseen_seconds: self.foreseen(pushes(&plans)),
             }));
         }
         drop(plans);

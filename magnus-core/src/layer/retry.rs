@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::around::{Layer, WriteResult};
-use crate::connection::{Connection, ConnectionError, Outcome, RemoteWrite};
+use crate::connection::{Connection, ConnectionError, Meter, Outcome, RemoteWrite};
 
 /// How often and for how long a call is repeated. Waits double from try to try and have jitter, so that many callers
 /// do not come back at the same moment; what the tool asks for with `Retry-After` is their floor.
@@ -68,6 +68,7 @@ impl RetryPolicy {
         Waits {
             backoff,
             give_up_at: Instant::now() + self.total,
+            turns: Meter::new(),
         }
     }
 }
@@ -76,6 +77,8 @@ impl RetryPolicy {
 struct Waits {
     backoff: ExponentialBackoff,
     give_up_at: Instant,
+    /// What the tries waited for their turns is not part of the total.
+    turns: Meter,
 }
 
 impl Waits {
@@ -83,7 +86,8 @@ impl Waits {
     fn next(&mut self, floor: Option<Duration>) -> Option<Duration> {
         let wait = self.backoff.next()?.max(floor.unwrap_or_default());
         let starts_at = Instant::now().checked_add(wait)?;
-        (starts_at <= self.give_up_at).then_some(wait)
+        let give_up_at = self.give_up_at.checked_add(self.turns.waited())?;
+        (starts_at <= give_up_at).then_some(wait)
     }
 }
 
@@ -107,7 +111,7 @@ impl Layer for Retry {
     {
         let mut waits = self.policy.waits();
         loop {
-            let error = match call().await {
+            let error = match waits.turns.measure(call()).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -124,7 +128,7 @@ impl Layer for Retry {
 
     async fn write(&self, inner: &dyn Connection, writes: Vec<RemoteWrite>) -> Vec<WriteResult> {
         let mut waits = self.policy.waits();
-        let mut results = inner.write(writes.clone()).await;
+        let mut results = waits.turns.measure(inner.write(writes.clone())).await;
         loop {
             let again: Vec<usize> = positions_to_repeat(&results);
             let floor = again
@@ -142,7 +146,8 @@ impl Layer for Retry {
                 "not applied; trying again"
             );
             sleep(wait).await;
-            let answers = inner.write(again.iter().map(|&at| writes[at].clone()).collect()).await;
+            let repeated = again.iter().map(|&at| writes[at].clone()).collect();
+            let answers = waits.turns.measure(inner.write(repeated)).await;
             for (at, answer) in again.into_iter().zip(answers) {
                 results[at] = answer;
             }

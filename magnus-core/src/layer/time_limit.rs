@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::around::{Layer, WriteResult};
-use crate::connection::{Connection, ConnectionError, ConnectionErrorKind, Outcome, RemoteWrite};
+use crate::connection::{Connection, ConnectionError, ConnectionErrorKind, Meter, Outcome, RemoteWrite};
 
 #[derive(Debug)]
 pub(super) struct TimeLimit {
@@ -15,6 +15,24 @@ pub(super) struct TimeLimit {
 impl TimeLimit {
     pub(super) const fn new(limit: Duration) -> Self {
         Self { limit }
+    }
+
+    /// What a call answers within the limit. What the adapter waits for its turn is not silence of the tool.
+    async fn within<F: Future>(&self, call: F) -> Option<F::Output> {
+        let meter = Meter::new();
+        let begun = Instant::now();
+        let mut call = std::pin::pin!(meter.measure(call));
+        loop {
+            let deadline = begun.checked_add(self.limit.saturating_add(meter.waited()));
+            let Some(deadline) = deadline else {
+                return Some(call.await);
+            };
+            match timeout_at(deadline, &mut call).await {
+                Ok(answer) => return Some(answer),
+                Err(_) if begun + self.limit + meter.waited() > deadline => {}
+                Err(_) => return None,
+            }
+        }
     }
 
     fn error(&self, operation: &'static str) -> ConnectionError {
@@ -30,17 +48,15 @@ impl Layer for TimeLimit {
         F: Fn() -> R + Send + Sync,
         R: Future<Output = Result<T, ConnectionError>> + Send,
     {
-        timeout(self.limit, call())
-            .await
-            .unwrap_or_else(|_| Err(self.error(operation)))
+        self.within(call()).await.unwrap_or_else(|| Err(self.error(operation)))
     }
 
     async fn write(&self, inner: &dyn Connection, writes: Vec<RemoteWrite>) -> Vec<WriteResult> {
         let count = writes.len();
-        match timeout(self.limit, inner.write(writes)).await {
-            Ok(results) => results,
+        match self.within(inner.write(writes)).await {
+            Some(results) => results,
             // Each may have arrived; only looking at the tool again can tell.
-            Err(_) => (0..count)
+            None => (0..count)
                 .map(|_| Err(self.error("write").with_outcome(Outcome::Unknown)))
                 .collect(),
         }

@@ -104,6 +104,21 @@ pub struct RemoteTask {
 }
 
 impl RemoteTask {
+    /// A task of which nothing more is known.
+    #[must_use]
+    pub fn new(id: ExternalId, project: ExternalId) -> Self {
+        Self {
+            id,
+            project,
+            version: None,
+            updated_at: None,
+            url: None,
+            fields: BTreeMap::new(),
+            metadata: serde_json::Map::new(),
+            skip: None,
+        }
+    }
+
     /// The value of a field, if the tool sent it.
     #[must_use]
     pub fn value(&self, field: Field) -> Option<&RemoteValue> {
@@ -132,4 +147,18 @@ pub struct RemoteProject {
     pub open: bool,
     /// Where a person finds it.
     pub url: Option<String>,
+}
+
+impl RemoteProject {
+    /// An open project of which nothing more is known.
+    #[must_use]
+    pub fn new(id: ExternalId, name: impl Into<String>) -> Self {
+        Self {
+            id,
+            name: name.into(),
+            description: None,
+            open: true,
+            url: None,
+        }
+    }
 }

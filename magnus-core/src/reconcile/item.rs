@@ -6,11 +6,10 @@ use super::decide::{FieldDecision, FieldInput, Hold, decide};
 use super::hierarchy::closes_cycle;
 use super::lens::{Lens, Sendable};
 use super::plan::FieldChange;
-use crate::connection::{Capabilities, FieldSupport};
+use crate::connection::Capabilities;
 use crate::model::{
-    Base, Conflict, ConflictId, ConflictPolicy, ConflictState, Direction, Field, HistoryEntry, Link, LinkState,
-    LocalBase, RemoteBase, RemoteTask, RemoteValue, RowVersion, Rule, RunId, Side, Task, TaskId, TaskPatch, Timestamp,
-    Value,
+    Conflict, ConflictId, ConflictPolicy, ConflictState, Direction, Field, HistoryEntry, Link, RemoteTask, RemoteValue,
+    RowVersion, Rule, RunId, Side, Task, TaskId, TaskPatch, Timestamp, Value,
 };
 use crate::store::{ConflictWrite, LinkWrite, TaskWrite, Unit};
 
@@ -400,43 +399,4 @@ fn with_metadata(
     let mut metadata = task.metadata.clone();
     metadata.insert(tool.to_owned(), data);
     Some(metadata)
-}
-
-/// Whether an item that was not listed must be read by id all the same: something may be waiting to move, or is held.
-#[must_use]
-pub fn needs_reading(
-    task: &Task,
-    link: &Link,
-    has_open_conflict: bool,
-    lens: &Lens<'_>,
-    capabilities: &Capabilities,
-) -> bool {
-    if link.state != LinkState::Live {
-        return false;
-    }
-    has_open_conflict
-        || task.is_deleted()
-        || capabilities.fields.iter().any(|(field, support)| {
-            let local = task.get(*field);
-            let Some(base) = link.bases.get(field) else {
-                // Never compared, as after the adoption of a lost create: what the hub has set may have to go out.
-                return *support == FieldSupport::ReadWrite && !local.is_hub_default();
-            };
-            let seen_now = match &base.remote {
-                RemoteBase::Unseen(value) => {
-                    !matches!(lens.decode(*field, value), crate::connection::Decoded::Unresolved(_))
-                }
-                RemoteBase::Agreed(_) => false,
-            };
-            seen_now || local_wants_out(*field, base, &local, link, lens)
-        })
-}
-
-fn local_wants_out(field: Field, base: &Base, local: &Value, link: &Link, lens: &Lens<'_>) -> bool {
-    let moved = match &base.local {
-        LocalBase::Agreed(value) => !value.is_same(local, field),
-        LocalBase::Unsent => true,
-    };
-    let refused = link.refusals.get(&field).is_some_and(|refusal| refusal.local == *local);
-    moved && !refused && !matches!(lens.encode(field, local), Sendable::Unholdable(_))
 }

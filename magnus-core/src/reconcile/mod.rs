@@ -13,12 +13,14 @@ mod mapping;
 mod matching;
 mod observation;
 mod plan;
+mod waiting;
 
 pub use decide::{FieldDecision, FieldInput, Hold, decide};
 pub use guard::{Extent, guard};
-pub use item::{Item, ItemMerge, Outgoing, Setting, merge_item, needs_reading};
+pub use item::{Item, ItemMerge, Outgoing, Setting, merge_item};
 pub use lens::{Lens, References, Sendable};
 pub use mapping::{Entry, MappingInput, MappingPlan, Push, plan_mapping};
 pub use matching::{Candidate, Matches, match_items};
 pub use observation::{Absence, Observation};
 pub use plan::{FieldChange, Plan, PlannedAction, PlannedItem, PlannedMapping};
+pub use waiting::needs_reading;

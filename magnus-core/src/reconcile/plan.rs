@@ -1,5 +1,7 @@
 //! What a run would do, as data: counted, shown, refused, or executed.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::{ConnectionId, ExternalId, Field, MappingId, ProjectId, RunCounts, Side, TaskId};
@@ -88,4 +90,15 @@ pub struct Plan {
     pub halts: Vec<String>,
     /// How many remote writes would mail people, where that cannot be switched off.
     pub notifying_writes: u64,
+    /// How many seconds the writes to the tool will take, where the tool limits them.
+    #[serde(default)]
+    pub foreseen_seconds: Option<u64>,
+}
+
+impl Plan {
+    /// How long the writes to the tool will take, where the tool limits them.
+    #[must_use]
+    pub fn foreseen(&self) -> Option<Duration> {
+        self.foreseen_seconds.map(Duration::from_secs)
+    }
 }

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use chrono_tz::Tz;
 use magnus_core::connection::{
     Capabilities, Connection, ConnectionError, ConnectionErrorKind as Kind, FieldSupport, FindCreated, Identity,
-    ListIds, ListProjects, ListTasks, Page, ProjectReading, ReadTask, Reading, RemoteWrite, Translator, Written,
+    ListIds, ListProjects, ListTasks, Pace, Page, ProjectReading, ReadTask, Reading, RemoteWrite, Translator, Written,
 };
 use magnus_core::model::{ConnectionOptions, ExternalId, Field, RemoteProject, RemoteTask, ToolName};
 use magnus_transport::InstanceUrl;
@@ -20,10 +20,8 @@ use serde_json::Value;
 
 use crate::remote::{self, Surroundings};
 use crate::rpc::{Answer, Rpc};
+use crate::tempo::{PER_REQUEST, Tempo};
 use crate::wire::Row;
-
-/// Writes in one request, each of up to three calls.
-const WRITES: usize = 50;
 
 /// A connection to one instance of Leantime.
 #[derive(Debug)]
@@ -33,6 +31,7 @@ pub(crate) struct LeantimeConnection {
     zone: Tz,
     options: ConnectionOptions,
     key_name: String,
+    tempo: Tempo,
     /// What a call taught us of the version.
     old_patch: AtomicBool,
     tells_modified: AtomicBool,
@@ -48,6 +47,7 @@ impl LeantimeConnection {
             zone,
             options,
             key_name,
+            tempo: Tempo::new(),
             old_patch: AtomicBool::new(false),
             tells_modified: AtomicBool::new(false),
             first_statuses: Mutex::default(),
@@ -103,7 +103,17 @@ impl Connection for LeantimeConnection {
         capabilities.delete = true;
         capabilities.archive = true;
         capabilities.writes_notify = true;
-        capabilities.batch_size = WRITES;
+        capabilities.notifying_fields = [Field::Status].into();
+        capabilities.batch_size = self.tempo.batch();
+        capabilities.pace = Some(Pace {
+            requests_per_minute: self.rpc.allowance().per_minute(),
+            requests_used: self.rpc.allowance().used(),
+            requests_per_batch: 2,
+            per_request: PER_REQUEST,
+            per_item: self.tempo.per_item(),
+            batch: self.tempo.batch(),
+            largest_batch: self.tempo.largest(),
+        });
         capabilities
     }
 

@@ -31,6 +31,14 @@ impl LeantimeConnection {
             .as_array()
             .ok_or_else(|| ConnectionError::new(Kind::Protocol, "check", "no list of projects came"))?
             .len();
+        let version = system
+            .as_ref()
+            .ok()
+            .and_then(|info| info.get("version"))
+            .and_then(wire::text);
+        if let Some(version) = &version {
+            self.rpc.allowance().learn_version(version);
+        }
         let mut notes = vec![format!("{visible} projects can be seen")];
         let user = user_of(user);
         let role = user.and_then(|user| user.get("role")).and_then(wire::int);
@@ -65,11 +73,7 @@ impl LeantimeConnection {
         Ok(Identity {
             name: if name.is_empty() { self.key_name.clone() } else { name },
             id,
-            version: system
-                .as_ref()
-                .ok()
-                .and_then(|info| info.get("version"))
-                .and_then(wire::text),
+            version,
             notes,
         })
     }

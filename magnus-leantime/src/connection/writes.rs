@@ -8,14 +8,21 @@ use magnus_core::connection::{
 };
 use magnus_core::model::{ExternalId, Field, RemoteField, RemoteValue};
 
-use super::{LeantimeConnection, WRITES, user_of};
+use super::{LeantimeConnection, user_of};
 use crate::rpc::{Call, Effect};
 use crate::write::{self, PatchMethod, Settled, get_ticket};
+
+/// A web server refuses more than a megabyte unless it is told otherwise.
+const BODY_BYTES: usize = 900_000;
+const CALL_BYTES: usize = 400;
 
 impl LeantimeConnection {
     pub(super) async fn write_all(&self, writes: Vec<RemoteWrite>) -> Vec<Result<Written, ConnectionError>> {
         let mut results: Vec<Result<Written, ConnectionError>> = Vec::with_capacity(writes.len());
-        for chunk in writes.chunks(WRITES) {
+        let mut rest = writes.as_slice();
+        while !rest.is_empty() {
+            let (chunk, others) = rest.split_at(fitting(rest, self.tempo.batch()));
+            rest = others;
             // Once the tool is away or refuses us, what is left is not sent at all.
             let stopped = match results.last() {
                 Some(Err(error)) if error.kind().is_transient() || error.kind() == Kind::Unauthorized => {
@@ -25,7 +32,13 @@ impl LeantimeConnection {
             };
             match stopped {
                 Some(error) => results.extend(chunk.iter().map(|_| Err(again(&error)))),
-                None => results.extend(self.write_chunk(chunk).await),
+                None => {
+                    let (requests, spent) = self.rpc.spent();
+                    results.extend(self.write_chunk(chunk).await);
+                    let (requests_after, spent_after) = self.rpc.spent();
+                    let requests = u32::try_from(requests_after - requests).unwrap_or(u32::MAX);
+                    self.tempo.learn(chunk.len(), requests, spent_after - spent);
+                }
             }
         }
         results
@@ -55,7 +68,36 @@ impl LeantimeConnection {
                     .for_each(|at| settled[*at] = Settled::Done(Err(again(&error)))),
             }
         }
+        self.retype(writes, &mut settled).await;
         self.read_created(settled).await
+    }
+
+    /// Makes subtasks of tasks that got a parent, and tasks of subtasks that lost theirs, in one request. The change
+    /// itself is done; if this fails, the ticket is only shown in another place.
+    async fn retype(&self, writes: &[RemoteWrite], settled: &mut [Settled]) {
+        let mut wanted = Vec::new();
+        let mut calls = Vec::new();
+        for (at, (write, settled)) in writes.iter().zip(settled.iter()).enumerate() {
+            if let Settled::Done(Ok(Written::Task(written))) = settled
+                && let Some(kind) = write::other_type(write, &written.task)
+            {
+                wanted.push(at);
+                calls.extend(write::retype(&written.task.id, kind, self.patch_method()));
+            }
+        }
+        let answers = match self.rpc.batch(write::OPERATION, Effect::Write, calls).await {
+            Ok(answers) => answers,
+            Err(error) => {
+                tracing::warn!(%error, "tickets with a new parent could not be made subtasks");
+                return;
+            }
+        };
+        for (at, answers) in wanted.into_iter().zip(answers.chunks(2)) {
+            let after = answers.get(1).and_then(user_of).and_then(|row| self.task(row));
+            if let (Some(after), Settled::Done(Ok(Written::Task(written)))) = (after, &mut settled[at]) {
+                written.task = after;
+            }
+        }
     }
 
     /// Sends writes in one request; one result each, where `None` asks for the other method.
@@ -155,6 +197,27 @@ impl LeantimeConnection {
             .get(&create.project)
             .copied()
     }
+}
+
+/// How many of the writes go into one request: no more than so many, and no larger than web servers take by default.
+fn fitting(writes: &[RemoteWrite], most: usize) -> usize {
+    let mut bytes = 0;
+    let within = |write: &&RemoteWrite| {
+        bytes += size(write);
+        bytes <= BODY_BYTES
+    };
+    writes.iter().take(most).take_while(within).count().max(1)
+}
+
+/// About how many bytes a write takes in a request.
+fn size(write: &RemoteWrite) -> usize {
+    let fields = match write {
+        RemoteWrite::Create(create) => &create.fields,
+        RemoteWrite::Update(update) => &update.fields,
+        RemoteWrite::Delete(_) => return CALL_BYTES,
+    };
+    let values = fields.values().map(|value| value.0.to_string().len() + 30);
+    CALL_BYTES + values.sum::<usize>()
 }
 
 /// The same error for another item.
