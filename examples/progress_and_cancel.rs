@@ -53,7 +53,7 @@ async fn main() -> anyhow::Result<()> {
     let orchestrator = Orchestrator::builder(store, Arc::new(engine)).build();
     let run = orchestrator.start(RunRequest::new(settings.id)).await?;
     let mut progress = run.progress();
-    let seen = progress.wait_for(|progress| progress.done >= 3).await?.clone();
+    let seen = *progress.wait_for(|progress| progress.done >= 3).await?;
     println!("{:?}: {} of {} done; that is enough", seen.phase, seen.done, seen.total);
     run.cancel().await?;
     let ended = run.wait().await?;

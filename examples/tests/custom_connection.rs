@@ -24,9 +24,14 @@ struct File {
 impl File {
     /// Somebody edits the file by hand.
     fn edit(&self, edit: impl FnOnce(&mut Tasks)) {
-        let mut tasks = serde_json::from_slice(&std::fs::read(&self.path).unwrap()).unwrap();
+        let mut tasks = serde_json::from_slice(&std::fs::read(&self.path).expect("the test can edit its file"))
+            .expect("the test can edit its file");
         edit(&mut tasks);
-        std::fs::write(&self.path, serde_json::to_vec(&tasks).unwrap()).unwrap();
+        std::fs::write(
+            &self.path,
+            serde_json::to_vec(&tasks).expect("the test can edit its file"),
+        )
+        .expect("the test can edit its file");
     }
 }
 
@@ -43,7 +48,7 @@ impl ConnectionFixture for File {
     async fn other_renames(&self, task: &ExternalId, title: &str) -> Option<()> {
         let id: u64 = task.as_str().parse().ok()?;
         self.edit(|tasks| {
-            let row = tasks.get_mut(&id).unwrap();
+            let row = tasks.get_mut(&id).expect("the test can edit its file");
             row.insert(Field::Title, RemoteValue::text(title));
         });
         Some(())
@@ -61,9 +66,9 @@ impl ConnectionFixture for File {
 }
 
 async fn new_file() -> File {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("the test can edit its file");
     let path = directory.path().join("tasks.json");
-    std::fs::write(&path, "{}").unwrap();
+    std::fs::write(&path, "{}").expect("the test can edit its file");
     File {
         path,
         _directory: directory,

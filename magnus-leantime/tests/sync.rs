@@ -1,5 +1,4 @@
 //! Whole runs of the engine against the simulated tool: equal afterwards, and quiet after that.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[path = "support/bench.rs"]
 mod bench;

@@ -45,6 +45,10 @@ impl Hub {
         let now = chrono::Utc::now();
         let mut settings = ConnectionSettings::new(ToolName::new("leantime"), "recorded", "https://recorded.test", now);
         settings.options.time_zone = Some("America/Los_Angeles".to_owned());
+        settings
+            .options
+            .tool
+            .insert("requests_per_minute".to_owned(), 1_000_000.into());
         let settings = store.save_connection(settings).await.unwrap();
         keys.put(settings.id, SecretString::from("lt_recorded_key"))
             .await

@@ -1,7 +1,8 @@
-//! The developers' commands: `cargo xtask test`, `cargo xtask lint`, `cargo xtask soak`.
+//! The developers' commands: `cargo xtask test`, `cargo xtask lint`, `cargo xtask contract`, `cargo xtask soak`.
 //!
 //! Continuous integration calls these and nothing else, so that what passes here passes there.
 
+mod contract;
 mod core_tree;
 mod deny;
 mod lint;
@@ -11,6 +12,7 @@ mod sources;
 mod test;
 mod workspace;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 const HELP: &str = "\
@@ -21,6 +23,9 @@ Commands:
          the last line says `N passed, N failed`
   lint   Check formatting, clippy, documentation, licences, the dependency
          tree of magnus-core, and that no test is switched off
+  contract --spec FILE
+         Check what the simulated OpenProject answers against the tool's own
+         OpenAPI description of its API
   soak --minutes N
          Play the convergence properties on new seeds until the time is over
   help   Print this text
@@ -31,6 +36,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["test"] => test::run(),
         ["lint"] => lint::run(),
+        ["contract", "--spec", file] => contract::run(Path::new(file)),
         ["soak", "--minutes", minutes] => soak::run(minutes),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");

@@ -167,6 +167,9 @@ pub(super) fn detail(state: &State, ticket: &Ticket) -> Value {
     });
     if let (Some(columns), Value::Object(rest)) = (detail.as_object_mut(), rest) {
         columns.extend(rest);
+        if state.options.dialect == Dialect::Master {
+            columns.insert("outcomeImpact".to_owned(), json!(""));
+        }
     }
     detail
 }

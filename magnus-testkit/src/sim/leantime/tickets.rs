@@ -59,7 +59,7 @@ fn status_labels(state: &State, caller: &User, params: &Params) -> Result<Value,
         } else {
             json!(position)
         };
-        json!({"name": label.name, "class": "label-info", "statusType": label.status_type,
+        json!({"name": label.name, "class": class_of(label), "statusType": label.status_type,
             "kanbanCol": label.id != -1, "sortKey": sort_key})
     };
     // A map whose keys are 0, 1, 2 … in order becomes a list.
@@ -78,6 +78,17 @@ fn status_labels(state: &State, caller: &User, params: &Params) -> Result<Value,
     Ok(Value::Object(map))
 }
 
+/// The colour of the default set; that of own statuses is not kept here.
+fn class_of(label: &super::StatusLabel) -> &'static str {
+    match label.id {
+        1 => "label-important",
+        2 | 4 => "label-warning",
+        0 => "label-success",
+        -1 => "label-default",
+        _ => "label-info",
+    }
+}
+
 fn add(state: &mut State, caller: &User, params: &Params) -> Result<Value, Failure> {
     if caller.role < 20 {
         return Err(Failure::forbidden());
@@ -91,7 +102,9 @@ fn add(state: &mut State, caller: &User, params: &Params) -> Result<Value, Failu
         return Err(Failure::forbidden());
     }
     let id = state.add_ticket(project, &headline, caller.id);
-    apply(state, id, &values);
+    // What is null is filled with the empty value of its column; only a patch stores the null.
+    let given = values.into_iter().filter(|(_, value)| !value.is_null()).collect();
+    apply(state, id, &given);
     notify(state, project);
     Ok(json!(id))
 }

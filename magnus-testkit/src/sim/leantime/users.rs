@@ -40,7 +40,10 @@ fn get_user(state: &State, caller: &User, params: &Params) -> Result<Value, Fail
         None if state.options.dialect == Dialect::V373 => params.int("id")?,
         None => caller.id,
     };
-    Ok(state.users.get(&id).map_or(Value::Bool(false), full))
+    Ok(state
+        .users
+        .get(&id)
+        .map_or(Value::Bool(false), |user| full(state, user)))
 }
 
 fn by_email(state: &State, caller: &User, params: &Params) -> Result<Value, Failure> {
@@ -52,7 +55,7 @@ fn by_email(state: &State, caller: &User, params: &Params) -> Result<Value, Fail
         .users
         .values()
         .find(|user| !user.is_api_key && user.username.eq_ignore_ascii_case(&email));
-    Ok(found.map_or(Value::Bool(false), full))
+    Ok(found.map_or(Value::Bool(false), |user| full(state, user)))
 }
 
 fn all(state: &State, caller: &User) -> Result<Value, Failure> {
@@ -72,12 +75,25 @@ fn all(state: &State, caller: &User) -> Result<Value, Failure> {
         .collect())
 }
 
-fn full(user: &User) -> Value {
-    let source = if user.is_api_key { json!("api") } else { Value::Null };
-    json!({"id": user.id, "username": user.username, "firstname": user.firstname, "lastname": user.lastname,
+fn full(state: &State, user: &User) -> Value {
+    // The row of a key is filled with other empty values than that of a person.
+    let (source, amount, word) = if user.is_api_key {
+        (json!("api"), Value::Null, json!(""))
+    } else {
+        (Value::Null, json!(0), Value::Null)
+    };
+    let mut full = json!({"id": user.id, "username": user.username, "firstname": user.firstname, "lastname": user.lastname,
         "phone": "", "profileId": "", "lastlogin": null, "status": "a", "expires": null,
-        "role": user.role.to_string(), "wage": null, "hours": null, "description": null, "clientId": 0,
+        "role": user.role.to_string(), "wage": amount, "hours": amount, "description": null, "clientId": 0,
         "notifications": 1, "forcePwReset": null, "lastpwd_change": null, "settings": null, "twoFAEnabled": 0,
-        "createdOn": "2026-11-22 04:41:36", "source": source, "jobTitle": "", "jobLevel": "", "department": "",
-        "modified": "2026-11-22 04:41:36"})
+        "createdOn": "2026-11-22 04:41:36", "source": source, "jobTitle": word, "jobLevel": word, "department": word,
+        "modified": "2026-11-22 04:41:36"});
+    if let Some(columns) = full
+        .as_object_mut()
+        .filter(|_| state.options.dialect == Dialect::Master)
+    {
+        columns.insert("weekly_hours".to_owned(), Value::Null);
+        columns.insert("employment_type".to_owned(), Value::Null);
+    }
+    full
 }

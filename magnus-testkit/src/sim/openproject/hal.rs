@@ -32,16 +32,20 @@ pub(super) fn status(status: &Status, position: usize) -> Value {
 
 pub(super) fn priority(priority: &Priority, position: usize) -> Value {
     json!({
-        "_type": "Priority", "id": priority.id, "name": priority.name, "position": position, "color": "#FF922B",
+        "_type": "Priority", "id": priority.id, "name": priority.name, "position": position,
         "isDefault": priority.is_default, "isActive": true,
         "_links": { "self": link("priorities", priority.id, &priority.name) },
     })
 }
 
+/// When the instance was set up.
+const SET_UP: &str = "2024-01-08T09:00:00.000Z";
+
 pub(super) fn work_package_type(kind: &WorkPackageType, position: usize) -> Value {
     json!({
         "_type": "Type", "id": kind.id, "name": kind.name, "color": "#1A67A3", "position": position,
         "isDefault": position == 1, "isMilestone": kind.is_milestone,
+        "createdAt": SET_UP, "updatedAt": SET_UP,
         "_links": { "self": link("types", kind.id, &kind.name) },
     })
 }
@@ -80,6 +84,13 @@ pub(super) fn root(view: &View<'_>) -> Value {
         "_links": {
             "self": { "href": "/api/v3" },
             "configuration": { "href": "/api/v3/configuration" },
+            "memberships": { "href": "/api/v3/memberships" },
+            "priorities": { "href": "/api/v3/priorities" },
+            "relations": { "href": "/api/v3/relations" },
+            "statuses": { "href": "/api/v3/statuses" },
+            "time_entries": { "href": "/api/v3/time_entries" },
+            "types": { "href": "/api/v3/types" },
+            "userPreferences": { "href": "/api/v3/my_preferences" },
             "workPackages": { "href": "/api/v3/work_packages" },
         },
     });
@@ -100,7 +111,6 @@ pub(super) fn configuration(view: &View<'_>) -> Value {
         "maximumApiV3PageSize": view.options.page_size_max,
         "perPageOptions": [view.options.page_size_default, 100],
         "hostName": "openproject.example.org",
-        "timeFormat": null, "dateFormat": null, "startOfWeek": null,
         "_links": { "self": { "href": "/api/v3/configuration" } },
     })
 }
@@ -113,6 +123,7 @@ pub(super) fn project(project: &Project, view: &View<'_>) -> Value {
     let mut links = json!({
         "self": link("projects", project.id, &project.name),
         "workPackages": { "href": format!("/api/v3/projects/{}/work_packages", project.id) },
+        "categories": { "href": format!("/api/v3/projects/{}/categories", project.id) },
         "status": { "href": null },
         "parent": parent.map_or(json!({ "href": null }), |parent| link("projects", parent.id, &parent.name)),
     });

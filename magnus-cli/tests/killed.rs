@@ -1,0 +1,155 @@
+//! The built program, killed at random moments: nothing is doubled, nothing is lost, and it goes on by itself.
+//!
+//! `MAGNUS_KILLS` says how often (30), `MAGNUS_KILL_SEED` how the moments are chosen.
+#![cfg(unix)]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::process::Stdio;
+use std::time::Duration;
+
+use magnus_testkit::sim::{CallMatcher, Fault, FaultRule};
+use support::{Magnus, Pair, Said};
+use tokio::time::Instant;
+
+/// Numbers that look random and are the same for the same seed (splitmix64).
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % limit
+    }
+}
+
+fn from_environment(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).map_or(otherwise, |value| value.parse().expect("a number"))
+}
+
+fn command(magnus: &Magnus, arguments: &[&str]) -> std::process::Command {
+    let mut command = magnus.command(arguments);
+    command.env("MAGNUS_LEASE_SECONDS", "1");
+    command
+}
+
+fn run(magnus: &Magnus, arguments: &[&str]) -> Said {
+    support::said(command(magnus, arguments))
+}
+
+/// Starts a sync and kills it when the tools have been called this often since, or lets it end if it does so first.
+async fn killed_after(pair: &Pair, calls: usize) -> bool {
+    let called = || pair.openproject.recorder().total() + pair.leantime.recorder().total();
+    let until = called() + calls;
+    let mut child = command(&pair.magnus, &["sync", "--all"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let began = Instant::now();
+    while called() < until {
+        if child.try_wait().expect("a child").is_some() {
+            return false;
+        }
+        assert!(began.elapsed() < Duration::from_secs(90), "the process calls nobody");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    child.kill().expect("a child");
+    tokio::task::block_in_place(|| child.wait()).expect("a child");
+    true
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_random_moments_it_doubles_nothing_loses_nothing_and_goes_on_by_itself() {
+    let kills = from_environment("MAGNUS_KILLS", 30);
+    let seed = from_environment("MAGNUS_KILL_SEED", 1);
+    println!("seed {seed}, {kills} kills");
+    let mut numbers = Numbers(seed);
+    let pair = Pair::connected().await;
+    pair.run(&["map", "--all"]).ends(0);
+    // Every call takes a moment, so that a kill finds requests under way.
+    for faults in [pair.openproject.faults(), pair.leantime.faults()] {
+        faults.inject(FaultRule::new(CallMatcher::any(), Fault::Delay(Duration::from_millis(5))).always());
+    }
+    let mut titles: BTreeSet<String> = BTreeSet::from(["Water the tomatoes".to_owned()]);
+    let mut landed = 0;
+    for round in 0.. {
+        if landed == kills {
+            break;
+        }
+        assert!(round < 20 * kills, "the runs end before they can be killed");
+        for _ in 0..=numbers.below(2) {
+            let title = format!("task {}", titles.len());
+            match numbers.below(3) {
+                0 => {
+                    pair.openproject.create_work_package(pair.project, &title);
+                }
+                1 => {
+                    pair.leantime.create_ticket(pair.board, &title);
+                }
+                _ => {
+                    run(&pair.magnus, &["task", "add", &title, "--project", "Garden"]).ends(0);
+                }
+            }
+            titles.insert(title);
+        }
+        let calls = 1 + usize::try_from(numbers.below(40)).expect("a small number");
+        landed += u64::from(killed_after(&pair, calls).await);
+    }
+    // What was killed is not in progress once its lease has run out.
+    let began = Instant::now();
+    while run(&pair.magnus, &["status", "--json"]).ends(0).json()["in_progress"] != 0 {
+        assert!(
+            began.elapsed() < Duration::from_secs(10),
+            "a dead run stays in progress"
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    // A create of which nothing is to be seen is believed lost only after a while.
+    let began = Instant::now();
+    loop {
+        let before = pair.writes();
+        let said = run(&pair.magnus, &["sync", "--all"]);
+        if said.code == 0 && pair.writes() == before {
+            break;
+        }
+        assert!(
+            began.elapsed() < Duration::from_secs(150),
+            "it does not come to rest: {said:?}"
+        );
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    let subjects: Vec<String> = pair
+        .openproject
+        .work_packages()
+        .into_iter()
+        .map(|row| row.subject)
+        .collect();
+    let headlines: Vec<String> = pair
+        .leantime
+        .tickets()
+        .into_iter()
+        .filter_map(|row| row.headline)
+        .collect();
+    let page = run(&pair.magnus, &["tasks", "--json", "--limit", "1000"])
+        .ends(0)
+        .json();
+    let hub: Vec<String> = page["tasks"]
+        .as_array()
+        .expect("tasks")
+        .iter()
+        .map(|task| task["title"].as_str().expect("a title").to_owned())
+        .collect();
+    for (name, there) in [("OpenProject", subjects), ("Leantime", headlines), ("the hub", hub)] {
+        assert_eq!(
+            there.len(),
+            titles.len(),
+            "{name} has some twice or not at all: {there:?}"
+        );
+        assert_eq!(there.into_iter().collect::<BTreeSet<_>>(), titles, "{name}");
+    }
+    println!("{landed} kills, {} tasks", titles.len());
+}
