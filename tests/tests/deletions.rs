@@ -145,10 +145,10 @@ fn shorten(keep: usize) -> Fault {
             answer["total"] = keep.into();
             answer["count"] = keep.into();
         }
-        if let Some(rows) = answer.get_mut("result").and_then(Value::as_array_mut) {
-            if rows.first().is_some_and(|row| row.get("headline").is_some()) {
-                rows.truncate(keep);
-            }
+        if let Some(rows) = answer.get_mut("result").and_then(Value::as_array_mut)
+            && rows.first().is_some_and(|row| row.get("headline").is_some())
+        {
+            rows.truncate(keep);
         }
         answer
     })

@@ -64,12 +64,13 @@ pub fn judge_names(without: &[&str]) {
 /// use magnus_core::model::ExternalId;
 /// use magnus_testkit::conformance::connection::ConnectionFixture;
 ///
+/// # async fn open_wall() -> Arc<dyn Connection> { std::future::pending().await }
 /// struct Wall;
 ///
 /// #[async_trait]
 /// impl ConnectionFixture for Wall {
 ///     async fn connect(&self) -> Arc<dyn Connection> {
-///         unimplemented!("opens a connection to the wall of sticky notes")
+///         open_wall().await
 ///     }
 ///
 ///     fn project(&self) -> ExternalId {
