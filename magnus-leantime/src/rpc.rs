@@ -227,7 +227,7 @@ impl Rpc {
         effect: Effect,
         body: Bytes,
     ) -> Result<Response<Bytes>, ConnectionError> {
-        if let Some(wait) = self.gate.closed_for() {
+        if let Some(wait) = self.gate.closed_for(operation == "check") {
             let message = format!(
                 "Leantime refused the key several times; it is left alone for another {} s, for it locks out whoever \
                  goes on asking",

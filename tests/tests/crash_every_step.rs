@@ -3,7 +3,11 @@
 //!
 //! `MAGNUS_CRASH_ONLY` picks scenarios by a part of their names.
 
-#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::clone_on_ref_ptr,
+    reason = "a test stops at what it did not expect, and shares what it likes"
+)]
 
 mod crash;
 
