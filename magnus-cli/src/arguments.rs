@@ -13,8 +13,9 @@ use crate::exit;
 #[derive(Debug, Parser)]
 #[command(name = "magnus", version, after_help = exit::HELP, arg_required_else_help = true)]
 pub(crate) struct Arguments {
-    /// The hub's database: a path or sqlite://path; made at first use [default: magnus.db in the data directory]
-    #[arg(long, global = true, env = "MAGNUS_DATABASE", value_name = "PATH")]
+    /// The hub's database: a path or sqlite://path (made at first use), or postgres://user:password@host/database
+    /// [default: magnus.db in the data directory]
+    #[arg(long, global = true, env = "MAGNUS_DATABASE", hide_env_values = true, value_name = "DATABASE")]
     pub(crate) database: Option<String>,
     /// Answer as JSON
     #[arg(long, global = true)]

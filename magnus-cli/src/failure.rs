@@ -181,8 +181,8 @@ impl From<HubError> for Failure {
     }
 }
 
-impl From<magnus_sqlite::MasterKeyError> for Failure {
-    fn from(error: magnus_sqlite::MasterKeyError) -> Self {
+impl From<magnus_seal::MasterKeyError> for Failure {
+    fn from(error: magnus_seal::MasterKeyError) -> Self {
         Self::of(Exit::Unreachable, &error)
     }
 }

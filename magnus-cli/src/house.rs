@@ -9,10 +9,12 @@ use magnus_core::hub::Hub;
 use magnus_core::layer::Layers;
 use magnus_core::model::ConnectionSettings;
 use magnus_core::secret::SecretStore;
-use magnus_core::store::TaskStore;
+use magnus_core::store::{StoreError, TaskStore};
 use magnus_leantime::LeantimeConnector;
 use magnus_openproject::OpenProjectConnector;
-use magnus_sqlite::{MasterKey, SealedSecretStore, SqliteStore};
+use magnus_postgres::PostgresStore;
+use magnus_seal::{MasterKey, SealedSecretStore};
+use magnus_sqlite::SqliteStore;
 use magnus_transport::{HttpOptions, HttpTransport, Transport};
 
 use crate::failure::Failure;
@@ -20,9 +22,18 @@ use crate::failure::Failure;
 /// The opened hub.
 #[derive(Debug)]
 pub(crate) struct House {
-    sqlite: SqliteStore,
+    database: Database,
     pub(crate) store: Arc<dyn TaskStore>,
     pub(crate) hub: Hub,
+}
+
+/// What keeps the hub.
+#[derive(Debug)]
+enum Database {
+    /// A file.
+    Sqlite(SqliteStore),
+    /// A server.
+    Postgres(PostgresStore),
 }
 
 impl House {
@@ -32,27 +43,31 @@ impl House {
             Some(location) => location.to_owned(),
             None => default_database()?,
         };
-        let sqlite = SqliteStore::open(&location).await.map_err(|error| {
+        let opened = Database::open(&location).await;
+        let database = opened.map_err(|error| {
             let place = if database.is_some() {
                 "--database or MAGNUS_DATABASE"
             } else {
                 "the default"
             };
-            Failure::from(error).about_database(&location, place)
+            Failure::from(error).about_database(&without_password(&location), place)
         })?;
-        let store: Arc<dyn TaskStore> = Arc::new(sqlite.clone());
+        let store = database.store();
         let hub = Hub::new(Arc::clone(&store));
-        Ok(Self { sqlite, store, hub })
+        Ok(Self { database, store, hub })
     }
 
     /// Closes the database, so that no side files are left.
     pub(crate) async fn close(self) {
-        self.sqlite.close().await;
+        match self.database {
+            Database::Sqlite(store) => store.close().await,
+            Database::Postgres(store) => store.close().await,
+        }
     }
 
     /// Where keys are sealed. Only commands that need a key come here: the master key is made at first use.
     pub(crate) fn secrets(&self) -> Result<Arc<dyn SecretStore>, Failure> {
-        let key = MasterKey::from_environment_or_file(self.sqlite.key_file())?;
+        let key = MasterKey::from_environment_or_file(self.database.key_file()?)?;
         Ok(Arc::new(SealedSecretStore::new(Arc::clone(&self.store), &key)))
     }
 
@@ -82,11 +97,80 @@ fn bare_engine(store: Arc<dyn TaskStore>, secrets: Arc<dyn SecretStore>) -> Resu
         .with_connector(Arc::new(LeantimeConnector::new(transport))))
 }
 
+impl Database {
+    async fn open(location: &str) -> Result<Self, StoreError> {
+        if is_postgres(location) {
+            PostgresStore::open(location).await.map(Self::Postgres)
+        } else {
+            SqliteStore::open(location).await.map(Self::Sqlite)
+        }
+    }
+
+    fn store(&self) -> Arc<dyn TaskStore> {
+        match self {
+            Self::Sqlite(store) => Arc::new(store.clone()),
+            Self::Postgres(store) => Arc::new(store.clone()),
+        }
+    }
+
+    /// Where the master key lies if the environment does not hold it: beside the file, or in the data directory.
+    fn key_file(&self) -> Result<PathBuf, Failure> {
+        match self {
+            Self::Sqlite(store) => Ok(store.key_file()),
+            Self::Postgres(_) => in_data_directory("magnus.key").ok_or_else(|| {
+                Failure::usage("there is no data directory for this user; put the master key into MAGNUS_MASTER_KEY")
+            }),
+        }
+    }
+}
+
+fn is_postgres(location: &str) -> bool {
+    ["postgres://", "postgresql://"]
+        .iter()
+        .any(|scheme| location.starts_with(scheme))
+}
+
+/// The address of a database as it may be shown.
+fn without_password(location: &str) -> String {
+    let hidden = || {
+        let (scheme, rest) = location.split_once("://")?;
+        let (login, place) = rest.split_once('@')?;
+        let (user, _) = login.split_once(':')?;
+        Some(format!("{scheme}://{user}@{place}"))
+    };
+    if !is_postgres(location) {
+        return location.to_owned();
+    }
+    // A password may also stand among the parameters.
+    let shown = hidden().unwrap_or_else(|| location.to_owned());
+    shown.split('?').next().unwrap_or_default().to_owned()
+}
+
+fn in_data_directory(name: &str) -> Option<PathBuf> {
+    let directories = directories::ProjectDirs::from("", "", "magnus")?;
+    Some(directories.data_dir().join(name))
+}
+
 fn default_database() -> Result<String, Failure> {
-    let directories = directories::ProjectDirs::from("", "", "magnus");
-    let path: Option<PathBuf> = directories.map(|directories| directories.data_dir().join("magnus.db"));
+    let path = in_data_directory("magnus.db");
     path.as_deref()
         .and_then(|path| path.to_str())
         .map(str::to_owned)
         .ok_or_else(|| Failure::usage("there is no data directory for this user; name a database with --database"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_password;
+
+    #[test]
+    fn password_of_a_database_is_not_shown() {
+        for (location, shown) in [
+            ("magnus.db", "magnus.db"),
+            ("postgres://u:hush@h:1/d?sslmode=require", "postgres://u@h:1/d"),
+            ("postgresql://h/d?password=hush", "postgresql://h/d"),
+        ] {
+            assert_eq!(without_password(location), shown);
+        }
+    }
 }

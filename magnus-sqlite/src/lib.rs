@@ -15,9 +15,8 @@ mod mappings;
 mod open;
 mod projects;
 mod runs;
-mod secret;
 mod settings;
 mod tasks;
 
 pub use open::SqliteStore;
-pub use secret::{MasterKey, MasterKeyError, SealedSecretStore};
+pub use magnus_seal::{MasterKey, MasterKeyError, SealedSecretStore};

@@ -2,6 +2,8 @@
 
 pub mod conformance;
 pub mod crash;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod replay;
 pub mod sim;
 pub mod transport;

@@ -12,7 +12,7 @@ use magnus_core::secret::{SecretError, SecretStore};
 use magnus_core::store::TaskStore;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::MasterKey;
+use crate::MasterKey;
 
 const NONCE_LENGTH: usize = 24;
 

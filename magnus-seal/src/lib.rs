@@ -1,4 +1,4 @@
-//! API keys sealed in the hub's own database.
+#![doc = include_str!("../README.md")]
 
 mod master_key;
 mod sealed;

@@ -1,0 +1,24 @@
+#![doc = include_str!("../README.md")]
+
+mod batch;
+mod columns;
+mod commit;
+mod conflicts;
+mod error;
+mod history;
+mod hub;
+mod intents;
+mod leases;
+mod links;
+mod mappings;
+mod migrate;
+mod open;
+mod options;
+mod projects;
+mod runs;
+mod schema;
+mod settings;
+mod tasks;
+
+pub use open::PostgresStore;
+pub use options::PostgresOptions;

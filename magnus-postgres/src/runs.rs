@@ -1,0 +1,383 @@
+//! Rows of `magnus_sync_log`.
+
+use async_trait::async_trait;
+use magnus_core::model::{
+    ConnectionId, Direction, Run, RunId, RunReport, RunRequest, RunState, Scope, Timestamp, Trigger,
+};
+use magnus_core::store::{Enqueued, Fence, RunStore, StoreError, StoreErrorKind};
+use sqlx::PgConnection;
+use sqlx::postgres::PgRow;
+
+use crate::PostgresStore;
+use crate::columns::{Columns, text, to_jsonb};
+use crate::error::failed;
+use crate::leases::{check_fence, unknown_connection};
+use crate::open::finish;
+use crate::schema::Schema;
+
+const ABANDONED: &str = "the process that ran it ended without finishing it";
+
+/// How often a request is tried that meets others which queue or claim at the same moment.
+const TRIES: u32 = 20;
+
+#[async_trait]
+impl RunStore for PostgresStore {
+    async fn enqueue_run(&self, request: RunRequest) -> Result<Enqueued, StoreError> {
+        const OPERATION: &str = "enqueue run";
+        for _ in 0..TRIES {
+            let mut transaction = self.begin(OPERATION).await?;
+            let queued = run_of(&mut transaction, self.schema(), request.connection_id, RunState::Queued).await?;
+            let enqueued = match queued {
+                Some(mut run) => {
+                    run.request = run.request.merged(&request);
+                    update(&mut transaction, self.schema(), &run, OPERATION).await?;
+                    Enqueued { run, joined: true }
+                }
+                None => {
+                    let run = Run {
+                        id: RunId::generate(),
+                        connection_id: request.connection_id,
+                        request: request.clone(),
+                        state: RunState::Queued,
+                        cancel_requested: false,
+                        report: RunReport::default(),
+                        error_message: None,
+                        queued_at: self.now(&mut transaction, OPERATION).await?,
+                        started_at: None,
+                        completed_at: None,
+                    };
+                    if !insert(&mut transaction, self.schema(), &run, OPERATION).await? {
+                        // Another request was queued at the same moment: this one joins it.
+                        continue;
+                    }
+                    Enqueued { run, joined: false }
+                }
+            };
+            finish(transaction, OPERATION).await?;
+            return Ok(enqueued);
+        }
+        let message = "runs of this connection are queued and claimed faster than a request can join; try again";
+        Err(StoreError::new(StoreErrorKind::Unavailable, OPERATION, message))
+    }
+
+    async fn claim_run(&self, fence: Fence) -> Result<Option<Run>, StoreError> {
+        const OPERATION: &str = "claim run";
+        let Some(connection) = fence.connection() else {
+            return Err(StoreError::new(
+                StoreErrorKind::Usage,
+                OPERATION,
+                "only the holder of a lease can claim",
+            ));
+        };
+        let mut transaction = self.begin(OPERATION).await?;
+        check_fence(&mut transaction, self, &fence, OPERATION).await?;
+        let now = self.now(&mut transaction, OPERATION).await?;
+        forget_old_changesets(&mut transaction, self.schema(), now).await?;
+        if let Some(mut dead) = run_of(&mut transaction, self.schema(), connection, RunState::Started).await? {
+            end(&mut dead, RunState::Interrupted, Some(ABANDONED.to_owned()), now);
+            update(&mut transaction, self.schema(), &dead, OPERATION).await?;
+        }
+        let mut claimed = run_of(&mut transaction, self.schema(), connection, RunState::Queued).await?;
+        if let Some(run) = &mut claimed {
+            run.state = RunState::Started;
+            run.started_at = Some(now);
+            update(&mut transaction, self.schema(), run, OPERATION).await?;
+            sqlx::query(self.sql("DELETE FROM {hub}.magnus_due WHERE connection_id = $1"))
+                .bind(connection.as_uuid())
+                .execute(&mut *transaction)
+                .await
+                .map_err(failed(OPERATION))?;
+        }
+        finish(transaction, OPERATION).await?;
+        Ok(claimed)
+    }
+
+    async fn finish_run(
+        &self,
+        id: RunId,
+        state: RunState,
+        report: RunReport,
+        error_message: Option<String>,
+    ) -> Result<(), StoreError> {
+        const OPERATION: &str = "finish run";
+        if !state.is_final() {
+            return Err(StoreError::new(
+                StoreErrorKind::Usage,
+                OPERATION,
+                format!("{state} does not end a run"),
+            ));
+        }
+        let mut transaction = self.begin(OPERATION).await?;
+        let Some(mut run) = run_by_id(&mut transaction, self.schema(), id).await? else {
+            return Err(StoreError::new(
+                StoreErrorKind::NotFound,
+                OPERATION,
+                format!("there is no run {id}"),
+            ));
+        };
+        if run.state.is_final() {
+            return Ok(());
+        }
+        let now = self.now(&mut transaction, OPERATION).await?;
+        run.report = report;
+        end(&mut run, state, error_message, now);
+        update(&mut transaction, self.schema(), &run, OPERATION).await?;
+        note_on_connection(&mut transaction, self.schema(), &run).await?;
+        finish(transaction, OPERATION).await
+    }
+
+    async fn request_cancel(&self, id: RunId) -> Result<Option<Run>, StoreError> {
+        const OPERATION: &str = "cancel run";
+        let mut transaction = self.begin(OPERATION).await?;
+        let Some(mut run) = run_by_id(&mut transaction, self.schema(), id).await? else {
+            return Ok(None);
+        };
+        if run.state.is_final() && run.state != RunState::Halted {
+            return Ok(Some(run));
+        }
+        run.cancel_requested = true;
+        if matches!(run.state, RunState::Queued | RunState::Halted) {
+            let now = self.now(&mut transaction, OPERATION).await?;
+            end(&mut run, RunState::Cancelled, None, now);
+        }
+        update(&mut transaction, self.schema(), &run, OPERATION).await?;
+        finish(transaction, OPERATION).await?;
+        Ok(Some(run))
+    }
+
+    async fn interrupt_abandoned(&self) -> Result<Vec<Run>, StoreError> {
+        const OPERATION: &str = "interrupt runs";
+        let mut transaction = self.begin(OPERATION).await?;
+        let now = self.now(&mut transaction, OPERATION).await?;
+        let rows = sqlx::query(self.sql(
+            "SELECT run.* FROM {hub}.magnus_sync_log AS run
+             LEFT JOIN {hub}.magnus_leases AS lease
+               ON lease.connection_id = run.connection_id AND lease.expires_at > $1
+             WHERE run.status = 'started' AND run.connection_id IS NOT NULL AND lease.connection_id IS NULL
+             ORDER BY run.queued_at, run.id
+             FOR UPDATE OF run",
+        ))
+        .bind(now)
+        .fetch_all(&mut *transaction)
+        .await
+        .map_err(failed(OPERATION))?;
+        let mut runs: Vec<Run> = rows.iter().map(from_row).collect::<Result<_, _>>()?;
+        for run in &mut runs {
+            end(run, RunState::Interrupted, Some(ABANDONED.to_owned()), now);
+            update(&mut transaction, self.schema(), run, OPERATION).await?;
+        }
+        finish(transaction, OPERATION).await?;
+        Ok(runs)
+    }
+
+    async fn run(&self, id: RunId) -> Result<Option<Run>, StoreError> {
+        let row =
+            sqlx::query(self.sql("SELECT * FROM {hub}.magnus_sync_log WHERE id = $1 AND connection_id IS NOT NULL"))
+                .bind(id.as_uuid())
+                .fetch_optional(self.pool())
+                .await
+                .map_err(failed("read run"))?;
+        row.as_ref().map(from_row).transpose()
+    }
+
+    async fn recent_runs(&self, limit: usize) -> Result<Vec<Run>, StoreError> {
+        let rows = sqlx::query(self.sql(
+            "SELECT * FROM {hub}.magnus_sync_log WHERE connection_id IS NOT NULL
+             ORDER BY queued_at DESC, id DESC LIMIT $1",
+        ))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(self.pool())
+        .await
+        .map_err(failed("read runs"))?;
+        rows.iter().map(from_row).collect()
+    }
+
+    async fn unfinished_runs(&self) -> Result<Vec<Run>, StoreError> {
+        let rows = sqlx::query(self.sql(
+            "SELECT * FROM {hub}.magnus_sync_log
+             WHERE status IN ('queued', 'started') AND connection_id IS NOT NULL ORDER BY queued_at, id",
+        ))
+        .fetch_all(self.pool())
+        .await
+        .map_err(failed("read runs"))?;
+        rows.iter().map(from_row).collect()
+    }
+}
+
+fn from_row(row: &PgRow) -> Result<Run, StoreError> {
+    let columns = Columns::new("magnus_sync_log", row);
+    let connection_id = columns.id("connection_id", ConnectionId::from_uuid)?;
+    let request: Option<RunRequest> = columns.optional_json("request")?;
+    let report = match request {
+        Some(_) => columns.optional_json("details")?.unwrap_or_default(),
+        None => predecessor_report(&columns)?,
+    };
+    Ok(Run {
+        id: columns.id("id", RunId::from_uuid)?,
+        connection_id,
+        request: request.unwrap_or_else(|| RunRequest::new(connection_id)),
+        state: columns.parse("status")?,
+        cancel_requested: columns.get("cancel_requested")?,
+        report,
+        error_message: columns.get("error_message")?,
+        queued_at: columns.time("queued_at")?,
+        started_at: columns.optional_time("started_at")?,
+        completed_at: columns.optional_time("completed_at")?,
+    })
+}
+
+/// What a row of the predecessor tells: its numbers, but not what they are made of.
+fn predecessor_report(columns: &Columns<'_>) -> Result<RunReport, StoreError> {
+    let mut report = RunReport::default();
+    report.counts.tasks.updated = columns.number::<i64, _>("items_synced")?.unwrap_or_default();
+    report.counts.tasks.failed = columns.number::<i64, _>("items_failed")?.unwrap_or_default();
+    report.counts.tasks.conflicted = columns.number::<i64, _>("conflicts_detected")?.unwrap_or_default();
+    Ok(report)
+}
+
+/// A run by its id, its row locked.
+async fn run_by_id(connection: &mut PgConnection, schema: &Schema, id: RunId) -> Result<Option<Run>, StoreError> {
+    let row = sqlx::query(
+        schema.sql("SELECT * FROM {hub}.magnus_sync_log WHERE id = $1 AND connection_id IS NOT NULL FOR UPDATE"),
+    )
+    .bind(id.as_uuid())
+    .fetch_optional(connection)
+    .await
+    .map_err(failed("read run"))?;
+    row.as_ref().map(from_row).transpose()
+}
+
+/// The run of a connection in this state, its row locked.
+async fn run_of(
+    connection: &mut PgConnection,
+    schema: &Schema,
+    of: ConnectionId,
+    state: RunState,
+) -> Result<Option<Run>, StoreError> {
+    let row = sqlx::query(
+        schema.sql("SELECT * FROM {hub}.magnus_sync_log WHERE connection_id = $1 AND status = $2 FOR UPDATE"),
+    )
+    .bind(of.as_uuid())
+    .bind(state.as_str())
+    .fetch_optional(connection)
+    .await
+    .map_err(failed("read run"))?;
+    row.as_ref().map(from_row).transpose()
+}
+
+const INSERT: &str = "
+    INSERT INTO {hub}.magnus_sync_log
+        (id, connection_id, request, status, cancel_requested, details, items_synced, items_failed,
+         conflicts_detected, error_message, queued_at, started_at, completed_at, sync_type, direction)
+    VALUES ($1, $2, $3::jsonb, $4, $5, $6::jsonb, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+    ON CONFLICT DO NOTHING";
+
+const UPDATE: &str = "
+    UPDATE {hub}.magnus_sync_log
+    SET connection_id = $2, request = $3::jsonb, status = $4, cancel_requested = $5, details = $6::jsonb,
+        items_synced = $7, items_failed = $8, conflicts_detected = $9, error_message = $10, queued_at = $11,
+        started_at = $12, completed_at = $13, sync_type = $14, direction = $15
+    WHERE id = $1";
+
+/// Inserts a run; `false` if its place is taken.
+async fn insert(
+    connection: &mut PgConnection,
+    schema: &Schema,
+    run: &Run,
+    operation: &'static str,
+) -> Result<bool, StoreError> {
+    save(connection, schema, run, INSERT, operation)
+        .await
+        .map(|rows| rows == 1)
+}
+
+async fn update(
+    connection: &mut PgConnection,
+    schema: &Schema,
+    run: &Run,
+    operation: &'static str,
+) -> Result<(), StoreError> {
+    save(connection, schema, run, UPDATE, operation).await.map(|_| ())
+}
+
+async fn save(
+    connection: &mut PgConnection,
+    schema: &Schema,
+    run: &Run,
+    statement: &str,
+    operation: &'static str,
+) -> Result<u64, StoreError> {
+    let tasks = &run.report.counts.tasks;
+    let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let done = sqlx::query(schema.sql(statement))
+        .bind(run.id.as_uuid())
+        .bind(run.connection_id.as_uuid())
+        .bind(to_jsonb(&run.request, "the request of a run")?)
+        .bind(run.state.as_str())
+        .bind(run.cancel_requested)
+        .bind(to_jsonb(&run.report, "the report of a run")?)
+        .bind(count(tasks.changed()))
+        .bind(count(tasks.failed))
+        .bind(count(tasks.conflicted))
+        .bind(run.error_message.as_deref().map(text))
+        .bind(run.queued_at)
+        .bind(run.started_at)
+        .bind(run.completed_at)
+        .bind(sync_type(&run.request))
+        .bind(run.request.direction.map(Direction::as_str))
+        .execute(connection)
+        .await
+        .map_err(|error| unknown_connection(error, run.connection_id, operation))?;
+    Ok(done.rows_affected())
+}
+
+/// What kind of sync it is in the predecessor's words, for reports.
+fn sync_type(request: &RunRequest) -> &'static str {
+    match (request.trigger, request.scope) {
+        (Trigger::Webhook, _) => "webhook",
+        (Trigger::Manual, _) => "manual",
+        (_, Scope::All) => "full",
+        _ => "incremental",
+    }
+}
+
+/// Notes on the connection how its newest run ended, for reports.
+async fn note_on_connection(connection: &mut PgConnection, schema: &Schema, run: &Run) -> Result<(), StoreError> {
+    sqlx::query(schema.sql(
+        "UPDATE {hub}.magnus_pm_connections SET last_sync_at = $2, last_sync_status = $3, last_sync_error = $4
+         WHERE id = $1",
+    ))
+    .bind(run.connection_id.as_uuid())
+    .bind(run.completed_at)
+    .bind(run.state.as_str())
+    .bind(run.error_message.as_deref().map(text))
+    .execute(connection)
+    .await
+    .map_err(failed("finish run"))?;
+    Ok(())
+}
+
+fn end(run: &mut Run, state: RunState, error_message: Option<String>, now: Timestamp) {
+    run.state = state;
+    run.error_message = error_message;
+    run.completed_at = Some(now);
+}
+
+/// A lost answer is asked for again within seconds; a day is plenty.
+async fn forget_old_changesets(
+    connection: &mut PgConnection,
+    schema: &Schema,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    // Rows that another claim forgets right now are left to it.
+    sqlx::query(schema.sql(
+        "DELETE FROM {hub}.magnus_changesets
+         WHERE id IN (SELECT id FROM {hub}.magnus_changesets WHERE committed_at < $1 LIMIT 10000
+                      FOR UPDATE SKIP LOCKED)",
+    ))
+    .bind(now - chrono::TimeDelta::days(1))
+    .execute(connection)
+    .await
+    .map_err(failed("claim run"))?;
+    Ok(())
+}
