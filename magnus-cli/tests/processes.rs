@@ -1,12 +1,38 @@
 //! Several processes on one hub, and readers who leave.
 
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 mod support;
 
-use std::process::Stdio;
-use std::time::Duration;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStderr, Stdio};
 
-use magnus_testkit::sim::{CallMatcher, Fault, FaultRule};
-use support::Pair;
+use magnus_testkit::sim::{CallMatcher, Fault, FaultRule, Gate};
+use support::{Magnus, Pair};
+
+fn start(magnus: &Magnus, arguments: &[&str]) -> (Child, BufReader<ChildStderr>) {
+    let mut command = magnus.command(arguments);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let stderr = BufReader::new(child.stderr.take().unwrap());
+    (child, stderr)
+}
+
+/// Reads what a process says until one of these is said; fails if it ends before.
+fn read_until(stderr: &mut impl BufRead, words: &[&str]) {
+    let mut said = String::new();
+    while stderr.read_line(&mut said).unwrap() > 0 {
+        if words.iter().any(|words| said.contains(words)) {
+            return;
+        }
+    }
+    panic!("it never said one of {words:?}: {said}");
+}
+
+fn end(mut child: Child, mut stderr: impl Read) -> (Option<i32>, String) {
+    let mut said = String::new();
+    stderr.read_to_string(&mut said).unwrap();
+    (child.wait().unwrap().code(), said)
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_processes_at_once_make_nothing_twice_and_the_second_says_who_holds_the_lease() {
@@ -16,39 +42,19 @@ async fn two_processes_at_once_make_nothing_twice_and_the_second_says_who_holds_
         pair.openproject
             .create_work_package(pair.project, &format!("task {number}"));
     }
-    // Long enough for the second process to meet the first one.
-    let slow = FaultRule::new(CallMatcher::any(), Fault::Delay(Duration::from_millis(400))).always();
-    pair.openproject.faults().inject(slow);
-    let started = |arguments: &[&str]| {
-        let mut command = pair.magnus.command(arguments);
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.spawn().unwrap()
-    };
-    let first = started(&["sync", "Work"]);
-    let began = tokio::time::Instant::now();
-    while pair.openproject.recorder().total() == 0 {
-        assert!(
-            began.elapsed() < Duration::from_secs(60),
-            "the first process calls nobody"
-        );
-        tokio::task::yield_now().await;
+    let gate = Gate::default();
+    pair.openproject
+        .faults()
+        .inject(FaultRule::new(CallMatcher::any(), Fault::Hold(gate.clone())).always());
+    let (first, first_says) = start(&pair.magnus, &["sync", "Work"]);
+    gate.reached(1).await;
+    let (second, mut second_says) = start(&pair.magnus, &["sync", "Work"]);
+    tokio::task::block_in_place(|| read_until(&mut second_says, &["holds the lease", "joined the run"]));
+    gate.open();
+    let ends = tokio::task::block_in_place(|| [end(first, first_says), end(second, second_says)]);
+    for (code, said) in ends {
+        assert_eq!(code, Some(0), "{said}");
     }
-    let second = started(&["sync", "Work"]);
-    let (first, second) =
-        tokio::task::block_in_place(|| (first.wait_with_output().unwrap(), second.wait_with_output().unwrap()));
-    for output in [&first, &second] {
-        assert_eq!(
-            output.status.code(),
-            Some(0),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
-    let said = String::from_utf8(second.stderr).unwrap();
-    assert!(
-        said.contains("holds the lease") || said.contains("joined the run"),
-        "{said}"
-    );
     assert_eq!(pair.run(&["tasks", "--json"]).ends(0).json()["total"], 41);
 }
 
@@ -71,30 +77,25 @@ async fn a_reader_who_leaves_is_no_error() {
 async fn a_sync_that_is_stopped_is_not_in_progress_and_the_next_one_goes_on() {
     let pair = Pair::connected().await;
     pair.run(&["map", "--all"]).ends(0);
-    pair.openproject.reset_counts();
-    let slow = FaultRule::new(CallMatcher::any(), Fault::Delay(Duration::from_millis(300))).always();
-    pair.openproject.faults().inject(slow);
     for signal in ["-INT", "-TERM"] {
-        let mut command = pair.magnus.command(&["sync", "Work"]);
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let calls = pair.openproject.recorder().total();
-        let child = command.spawn().unwrap();
-        let began = tokio::time::Instant::now();
-        while pair.openproject.recorder().total() == calls {
-            assert!(began.elapsed() < Duration::from_secs(60), "the process calls nobody");
-            tokio::task::yield_now().await;
-        }
+        let gate = Gate::default();
+        pair.openproject
+            .faults()
+            .inject(FaultRule::new(CallMatcher::any(), Fault::Hold(gate.clone())).always());
+        let (child, mut says) = start(&pair.magnus, &["sync", "Work"]);
+        gate.reached(1).await;
         let killed = std::process::Command::new("kill")
             .args([signal, &child.id().to_string()])
             .status();
         assert!(killed.unwrap().success());
-        let output = tokio::task::block_in_place(|| child.wait_with_output().unwrap());
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{said}");
+        tokio::task::block_in_place(|| read_until(&mut says, &["stopping between two operations"]));
+        gate.open();
+        let (code, said) = tokio::task::block_in_place(|| end(child, says));
+        assert_eq!(code, Some(1), "{said}");
         assert!(said.contains("the next sync goes on"), "{said}");
         assert_eq!(pair.run(&["status", "--json"]).ends(0).json()["in_progress"], 0);
+        pair.openproject.faults().clear();
     }
-    pair.openproject.faults().clear();
     pair.run(&["sync"]).ends(0);
     assert_eq!(pair.leantime.tickets().len(), 1);
 }

@@ -9,6 +9,7 @@ mod lint;
 mod process;
 mod soak;
 mod sources;
+mod tally;
 mod test;
 mod workspace;
 

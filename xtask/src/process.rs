@@ -30,6 +30,22 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// Runs `command`; what it printed is in the error if it fails, and forgotten otherwise.
+pub(crate) fn quietly(command: &mut Command) -> Result<()> {
+    let output = command
+        .output()
+        .with_context(|| format!("cannot start {}", name(command)))?;
+    ensure!(
+        output.status.success(),
+        "{} failed ({})\n{}{}",
+        name(command),
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
+}
+
 /// Runs `command` and returns what it wrote to standard output.
 pub(crate) fn read(command: &mut Command) -> Result<String> {
     let output = command

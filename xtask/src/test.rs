@@ -6,38 +6,9 @@ use anyhow::{Result, bail, ensure};
 use serde_json::Value;
 
 use crate::process;
+use crate::tally::Tally;
 
 const SELECTION: [&str; 2] = ["--workspace", "--all-features"];
-
-/// What all test programs together reported.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Tally {
-    passed: u64,
-    failed: u64,
-    ignored: u64,
-}
-
-impl Tally {
-    /// Counts the line `test result: ok. 3 passed; 0 failed; 1 ignored; …`; other lines say nothing.
-    fn count(&mut self, line: &str) {
-        let Some(result) = line.trim().strip_prefix("test result: ") else {
-            return;
-        };
-        let counts = result.split_once(". ").map_or(result, |(_verdict, counts)| counts);
-        for part in counts.split("; ") {
-            let Some((number, what)) = part.trim().split_once(' ') else {
-                continue;
-            };
-            let Ok(number) = number.parse::<u64>() else { continue };
-            match what {
-                "passed" => self.passed += number,
-                "failed" => self.failed += number,
-                "ignored" => self.ignored += number,
-                _ => {}
-            }
-        }
-    }
-}
 
 pub(crate) fn run() -> Result<()> {
     let mut tally = Tally::default();
@@ -46,13 +17,16 @@ pub(crate) fn run() -> Result<()> {
         process::cargo().arg("test").args(SELECTION).arg("--no-fail-fast"),
         |line| {
             println!("{line}");
-            tally.count(line);
+            tally.read(line);
         },
     )?;
     for example in &examples {
         run_example(example, &mut tally);
     }
 
+    if !tally.failures.is_empty() {
+        println!("\nWhat failed, once more:\n\n{}", tally.failures.join("\n\n"));
+    }
     println!("\n{} passed, {} failed", tally.passed, tally.failed);
     ensure!(tally.passed + tally.failed > 0, "no test ran");
     ensure!(
@@ -89,55 +63,18 @@ fn example_program(message: &str) -> Option<PathBuf> {
     message["executable"].as_str().map(PathBuf::from)
 }
 
+/// Runs an example. What it prints is shown only if it fails: some print a great deal.
 fn run_example(program: &Path, tally: &mut Tally) {
-    let name = program.file_stem().unwrap_or_default().to_string_lossy();
-    println!("\n     Running example {name}");
-    match process::run(&mut process::program_at_root(program)) {
-        Ok(()) => {
-            println!("example {name} ... ok");
-            tally.passed += 1;
-        }
-        Err(error) => {
-            println!("example {name} ... FAILED: {error:#}");
-            tally.failed += 1;
-        }
-    }
+    let name = format!("example {}", program.file_stem().unwrap_or_default().to_string_lossy());
+    println!("\n     Running {name}");
+    let outcome = process::quietly(&mut process::program_at_root(program)).map_err(|error| format!("{error:#}"));
+    println!("{name} ... {}", if outcome.is_ok() { "ok" } else { "FAILED" });
+    tally.program(&name, outcome);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn results_of_all_test_programs_are_added_up() {
-        let mut tally = Tally::default();
-        tally.count("test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.02s");
-        tally
-            .count("test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.00s");
-        assert_eq!(
-            tally,
-            Tally {
-                passed: 15,
-                failed: 2,
-                ignored: 1
-            }
-        );
-    }
-
-    #[test]
-    fn lines_that_are_no_result_count_nothing() {
-        let mut tally = Tally::default();
-        for line in [
-            "",
-            "running 3 tests",
-            "test a_rule ... ok",
-            "5 passed; 0 failed",
-            "test result: nonsense",
-        ] {
-            tally.count(line);
-        }
-        assert_eq!(tally, Tally::default());
-    }
 
     #[test]
     fn only_programs_of_examples_are_run_as_examples() {

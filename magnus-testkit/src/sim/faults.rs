@@ -16,6 +16,7 @@ use axum::http::HeaderMap;
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::gate::Gate;
 use super::record::Call;
 
 type Predicate = Arc<dyn Fn(&Call) -> bool + Send + Sync>;
@@ -116,6 +117,8 @@ pub enum Fault {
     LoseRequest,
     /// The call is done, but its answer is late by this much (a `tokio` sleep, so paused time works).
     Delay(Duration),
+    /// The call reaches the tool once the gate is open.
+    Hold(Gate),
     /// The call never reaches the tool and is never answered.
     Hang,
     /// The call is done but never answered.
@@ -138,6 +141,7 @@ impl fmt::Debug for Fault {
             Self::Answer(answer) => return write!(formatter, "Answer({})", answer.status),
             Self::Delay(delay) => return write!(formatter, "Delay({delay:?})"),
             Self::Html(status) => return write!(formatter, "Html({status})"),
+            Self::Hold(_) => "Hold",
             Self::LoseAnswer => "LoseAnswer",
             Self::LoseRequest => "LoseRequest",
             Self::Hang => "Hang",

@@ -57,6 +57,10 @@ async fn answer_with_fault(chosen: Chosen, request: Request, next: Next) -> Resp
             next.run(request).await;
             broken()
         }
+        Fault::Hold(gate) => {
+            gate.pass().await;
+            next.run(request).await
+        }
         Fault::Hang => std::future::pending().await,
         Fault::HangAfterApplying => {
             next.run(request).await;

@@ -5,6 +5,7 @@
 //! counts requests in the same way.
 
 pub mod faults;
+pub mod gate;
 mod instrument;
 pub mod leantime;
 pub mod openproject;
@@ -13,6 +14,7 @@ pub mod seed;
 mod serve;
 
 pub use faults::{CallMatcher, Fault, FaultRule, Faults};
+pub use gate::Gate;
 pub use instrument::instrument;
 pub use record::{Call, Recorded, Recorder};
 pub use serve::{Served, serve_router};
