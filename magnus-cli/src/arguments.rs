@@ -15,7 +15,13 @@ use crate::exit;
 pub(crate) struct Arguments {
     /// The hub's database: a path or sqlite://path (made at first use), or postgres://user:password@host/database
     /// [default: magnus.db in the data directory]
-    #[arg(long, global = true, env = "MAGNUS_DATABASE", hide_env_values = true, value_name = "DATABASE")]
+    #[arg(
+        long,
+        global = true,
+        env = "MAGNUS_DATABASE",
+        hide_env_values = true,
+        value_name = "DATABASE"
+    )]
     pub(crate) database: Option<String>,
     /// Answer as JSON
     #[arg(long, global = true)]

@@ -43,7 +43,8 @@ Exit codes:
 Environment:
   MAGNUS_DATABASE    the hub's database, as --database
   MAGNUS_MASTER_KEY  32 bytes in base64 that seal the API keys in the hub;
-                     without it a key file beside the database is used
+                     without it a key file is used: beside an SQLite file, or
+                     in the data directory for Postgres
   MAGNUS_LOG         what to log to stderr, such as `info` or `magnus_core=debug`
 
 With --json the answer is one JSON document on stdout; an error is one on stderr.";

@@ -171,7 +171,19 @@ async fn a_hub_that_cannot_be_opened_is_named() {
     .unwrap();
     let said = said(magnus.command(&["tasks"]));
     said.complains(3, &["hub.db"]);
-    let mut command = magnus.command(&["tasks", "--database", "postgres://somewhere/hub"]);
-    command.env_remove("MAGNUS_DATABASE");
-    support::said(command).complains(2, &["postgres://somewhere/hub", "sqlite://"]);
+    for (database, code, named) in [
+        ("mysql://somewhere/hub", 2, "sqlite://"),
+        // Nobody listens there.
+        (
+            "postgres://u:hushhush@127.0.0.1:1/hub",
+            3,
+            "postgres://u@127.0.0.1:1/hub",
+        ),
+    ] {
+        let mut command = magnus.command(&["tasks", "--database", database]);
+        command.env_remove("MAGNUS_DATABASE");
+        let said = support::said(command);
+        assert!(!said.err.contains("hushhush"), "{}", said.err);
+        said.complains(code, &[named]);
+    }
 }

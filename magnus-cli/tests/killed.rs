@@ -63,12 +63,21 @@ async fn killed_after(pair: &Pair, calls: usize) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_at_random_moments_it_doubles_nothing_loses_nothing_and_goes_on_by_itself() {
+async fn killed_at_random_moments_it_doubles_nothing_loses_nothing_and_goes_on_by_itself_on_sqlite() {
+    killed_at_random_moments(Magnus::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_random_moments_it_doubles_nothing_loses_nothing_and_goes_on_by_itself_on_postgres() {
+    killed_at_random_moments(Magnus::on_postgres().await).await;
+}
+
+async fn killed_at_random_moments(magnus: Magnus) {
     let kills = from_environment("MAGNUS_KILLS", 30);
     let seed = from_environment("MAGNUS_KILL_SEED", 1);
     println!("seed {seed}, {kills} kills");
     let mut numbers = Numbers(seed);
-    let pair = Pair::connected().await;
+    let pair = Pair::connected_to(magnus).await;
     pair.run(&["map", "--all"]).ends(0);
     // Every call takes a moment, so that a kill finds requests under way.
     for faults in [pair.openproject.faults(), pair.leantime.faults()] {

@@ -35,8 +35,17 @@ fn end(mut child: Child, mut stderr: impl Read) -> (Option<i32>, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_processes_at_once_make_nothing_twice_and_the_second_says_who_holds_the_lease() {
-    let pair = Pair::connected().await;
+async fn two_processes_at_once_make_nothing_twice_and_the_second_says_who_holds_the_lease_on_sqlite() {
+    two_processes_at_once(Magnus::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_processes_at_once_make_nothing_twice_and_the_second_says_who_holds_the_lease_on_postgres() {
+    two_processes_at_once(Magnus::on_postgres().await).await;
+}
+
+async fn two_processes_at_once(magnus: Magnus) {
+    let pair = Pair::connected_to(magnus).await;
     pair.run(&["map", "--all"]).ends(0);
     for number in 0..40 {
         pair.openproject

@@ -18,5 +18,5 @@ mod runs;
 mod settings;
 mod tasks;
 
-pub use open::SqliteStore;
 pub use magnus_seal::{MasterKey, MasterKeyError, SealedSecretStore};
+pub use open::SqliteStore;

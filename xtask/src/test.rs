@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::process;
@@ -10,17 +10,33 @@ use crate::tally::Tally;
 
 const SELECTION: [&str; 2] = ["--workspace", "--all-features"];
 
+/// The program that lends the tests a Postgres server; it belongs to magnus-testkit.
+const WITH_POSTGRES: &str = "with-postgres";
+
+/// What was built.
+#[derive(Debug, Default)]
+struct Built {
+    examples: Vec<PathBuf>,
+    with_postgres: Option<PathBuf>,
+}
+
 pub(crate) fn run() -> Result<()> {
     let mut tally = Tally::default();
-    let examples = build()?;
-    let tests_succeeded = process::stream(
-        process::cargo().arg("test").args(SELECTION).arg("--no-fail-fast"),
-        |line| {
-            println!("{line}");
-            tally.read(line);
-        },
-    )?;
-    for example in &examples {
+    let built = build()?;
+    let with_postgres = built.with_postgres.context("with-postgres was not built")?;
+    // One server for all test programs. It is stopped when the tests are over, whatever came of them.
+    let cargo = process::cargo();
+    let mut tests = process::program_at_root(with_postgres);
+    tests
+        .arg(cargo.get_program())
+        .arg("test")
+        .args(SELECTION)
+        .arg("--no-fail-fast");
+    let tests_succeeded = process::stream(&mut tests, |line| {
+        println!("{line}");
+        tally.read(line);
+    })?;
+    for example in &built.examples {
         run_example(example, &mut tally);
     }
 
@@ -40,27 +56,41 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-/// Builds everything that is run later, and returns the programs of the examples.
-fn build() -> Result<Vec<PathBuf>> {
-    let mut examples = Vec::new();
+/// Builds everything that is run later.
+fn build() -> Result<Built> {
+    let mut all = Built::default();
     let built = process::stream(
         process::cargo()
             .arg("test")
             .args(SELECTION)
             .args(["--no-run", "--message-format=json-render-diagnostics"]),
-        |line| examples.extend(example_program(line)),
+        |line| all.note(line),
     )?;
     ensure!(built, "the workspace does not compile");
-    examples.sort();
-    Ok(examples)
+    all.examples.sort();
+    Ok(all)
 }
 
-/// The program that a message of cargo announces, if it is that of an example.
-fn example_program(message: &str) -> Option<PathBuf> {
-    let message: Value = serde_json::from_str(message).ok()?;
-    let kinds = message["target"]["kind"].as_array()?;
-    kinds.iter().any(|kind| kind == "example").then_some(())?;
-    message["executable"].as_str().map(PathBuf::from)
+impl Built {
+    /// Keeps the program that a message of cargo announces, if it is one that is run later.
+    fn note(&mut self, message: &str) {
+        let Ok(message) = serde_json::from_str::<Value>(message) else {
+            return;
+        };
+        let Some(program) = message["executable"].as_str().map(PathBuf::from) else {
+            return;
+        };
+        let is = |kind: &str| {
+            message["target"]["kind"]
+                .as_array()
+                .is_some_and(|kinds| kinds.iter().any(|k| k == kind))
+        };
+        if is("example") {
+            self.examples.push(program);
+        } else if is("bin") && message["target"]["name"] == WITH_POSTGRES && message["profile"]["test"] == false {
+            self.with_postgres = Some(program);
+        }
+    }
 }
 
 /// Runs an example. What it prints is shown only if it fails: some print a great deal.
@@ -78,10 +108,26 @@ mod tests {
 
     #[test]
     fn only_programs_of_examples_are_run_as_examples() {
-        let example = r#"{"reason":"compiler-artifact","target":{"kind":["example"]},"executable":"/t/embed"}"#;
-        let library = r#"{"reason":"compiler-artifact","target":{"kind":["lib"]},"executable":"/t/lib-test"}"#;
-        assert_eq!(example_program(example), Some(PathBuf::from("/t/embed")));
-        assert_eq!(example_program(library), None);
-        assert_eq!(example_program("   Compiling magnus-core"), None);
+        let mut built = Built::default();
+        for message in [
+            r#"{"reason":"compiler-artifact","target":{"kind":["example"]},"executable":"/t/embed"}"#,
+            r#"{"reason":"compiler-artifact","target":{"kind":["lib"]},"executable":"/t/lib-test"}"#,
+            "   Compiling magnus-core",
+        ] {
+            built.note(message);
+        }
+        assert_eq!(built.examples, [PathBuf::from("/t/embed")]);
+        assert_eq!(built.with_postgres, None);
+    }
+
+    #[test]
+    fn the_program_that_lends_a_server_is_told_from_its_own_tests() {
+        let mut built = Built::default();
+        for (program, test) in [("/t/with-postgres", false), ("/t/with-postgres-0123", true)] {
+            built.note(&format!(
+                r#"{{"target":{{"kind":["bin"],"name":"with-postgres"}},"profile":{{"test":{test}}},"executable":"{program}"}}"#
+            ));
+        }
+        assert_eq!(built.with_postgres, Some(PathBuf::from("/t/with-postgres")));
     }
 }

@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use magnus_testkit::postgres::Database;
 use magnus_testkit::sim::Served;
 use magnus_testkit::sim::leantime::{LeantimeOptions, LeantimeSimulator};
 use magnus_testkit::sim::openproject::{OpenProjectOptions, OpenProjectSimulator};
@@ -59,12 +60,30 @@ impl Said {
 /// A hub of its own for one test.
 pub(crate) struct Magnus {
     pub(crate) directory: TempDir,
+    postgres: Option<Database>,
 }
 
 impl Magnus {
     pub(crate) fn new() -> Self {
         Self {
             directory: tempfile::tempdir().unwrap(),
+            postgres: None,
+        }
+    }
+
+    /// A hub on Postgres.
+    pub(crate) async fn on_postgres() -> Self {
+        Self {
+            postgres: Some(Database::new().await),
+            ..Self::new()
+        }
+    }
+
+    /// As `MAGNUS_DATABASE` names it.
+    fn location(&self) -> std::ffi::OsString {
+        match &self.postgres {
+            Some(database) => database.url().into(),
+            None => self.database().into(),
         }
     }
 
@@ -76,7 +95,7 @@ impl Magnus {
         let mut command = Command::new(env!("CARGO_BIN_EXE_magnus"));
         command
             .args(arguments)
-            .env("MAGNUS_DATABASE", self.database())
+            .env("MAGNUS_DATABASE", self.location())
             .env("HOME", self.directory.path())
             .env("RUST_BACKTRACE", "1")
             .env("BOARD_KEY", KEY)
@@ -140,7 +159,10 @@ pub(crate) struct Pair {
 
 impl Pair {
     pub(crate) async fn connected() -> Self {
-        let magnus = Magnus::new();
+        Self::connected_to(Magnus::new()).await
+    }
+
+    pub(crate) async fn connected_to(magnus: Magnus) -> Self {
         let (openproject, op_server) = openproject().await;
         let (leantime, lt_server) = leantime().await;
         let project = openproject.create_project("Garden", "garden");
