@@ -6,6 +6,7 @@ mod execute;
 mod failed;
 mod lost_creates;
 mod observe;
+mod opener;
 mod projects;
 mod push;
 mod recover;
@@ -23,6 +24,7 @@ use crate::reconcile::Plan;
 
 pub use context::{LeaseWatch, Phase, Progress, RunContext};
 pub use error::{RunError, RunErrorKind};
+pub use opener::ConnectionOpener;
 pub use sync::Engine;
 
 /// How a run ended.
