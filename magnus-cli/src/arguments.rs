@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 use magnus_core::model::Direction;
 
 use crate::command::{
-    conflicts, connect, disconnect, halted, map, map_status, map_users, plan, projects, resolve, set, sync, task,
-    tasks, why,
+    conflicts, connect, disconnect, halted, map, map_status, map_users, migrate, plan, projects, resolve, set, sync,
+    task, tasks, why,
 };
 use crate::exit;
 
@@ -71,6 +71,8 @@ pub(crate) enum Command {
     Conflicts(conflicts::Arguments),
     /// Settle a conflict; the next sync carries it out
     Resolve(resolve::Arguments),
+    /// Bring the hub's database up to date, also one of the predecessor
+    Migrate(migrate::Arguments),
 }
 
 /// Reads a direction; a misspelt one is refused with the known ones.

@@ -50,7 +50,9 @@ fn lines(report: &Upgrade, check: bool) -> Vec<String> {
         lines.push("the hub is up to date; there is nothing to change".to_owned());
     } else if report.predecessor {
         let would = if check { "would be" } else { "were" };
-        lines.push(format!("tables of the predecessor were found; these rows {would} changed:"));
+        lines.push(format!(
+            "tables of the predecessor were found; these rows {would} changed:"
+        ));
         for change in &report.changes {
             lines.push(format!("  {:>7} in {}: {}", change.rows, change.table, change.what));
         }
