@@ -34,7 +34,8 @@ async fn scheduled(bench: &Bench) -> RunEnd {
 
 fn detail(end: &RunEnd, title: &str) -> String {
     let item = end.report.items.iter().find(|item| item.title == title);
-    item.map(|item| format!("{}: {}", item.outcome, item.detail)).unwrap_or_default()
+    item.map(|item| format!("{}: {}", item.outcome, item.detail))
+        .unwrap_or_default()
 }
 
 #[tokio::test]
@@ -78,7 +79,11 @@ async fn after_five_failures_an_item_is_quarantined_until_it_changes_or_a_person
     let end = bench.sync(0).await;
     assert!(detail(&end, "poison").starts_with("skipped: quarantined: "), "{end:?}");
     let counts = end.report.counts.tasks;
-    assert_eq!((counts.skipped, counts.unchanged, counts.total()), (1, 1, 2), "{counts:?}");
+    assert_eq!(
+        (counts.skipped, counts.unchanged, counts.total()),
+        (1, 1, 2),
+        "{counts:?}"
+    );
 
     // It changes: another attempt, counted anew.
     bench.edit(poison, Field::Status, Value::Status(Status::Review)).await;

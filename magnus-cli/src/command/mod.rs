@@ -11,6 +11,7 @@ pub(crate) mod map_users;
 pub(crate) mod plan;
 pub(crate) mod projects;
 pub(crate) mod resolve;
+pub(crate) mod retry;
 pub(crate) mod set;
 mod status;
 pub(crate) mod sync;
@@ -50,6 +51,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Answer, Failure> {
         Command::Task(command) => task::run(&house, command).await,
         Command::Conflicts(options) => conflicts::run(&house, options).await,
         Command::Resolve(options) => resolve::run(&house, options).await,
+        Command::Retry(options) => retry::run(&house, options).await,
     };
     house.close().await;
     answer
