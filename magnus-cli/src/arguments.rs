@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 use magnus_core::model::Direction;
 
 use crate::command::{
-    conflicts, connect, disconnect, halted, map, map_status, map_users, plan, projects, resolve, retry, set, sync,
-    task, tasks, why,
+    conflicts, connect, disconnect, halted, map, map_status, map_users, migrate, plan, projects, resolve, retry, set,
+    sync, task, tasks, why,
 };
 use crate::exit;
 
@@ -73,6 +73,8 @@ pub(crate) enum Command {
     Resolve(resolve::Arguments),
     /// Let a task whose writes failed again and again be tried again
     Retry(retry::Arguments),
+    /// Bring the hub's database up to date, also one of the predecessor
+    Migrate(migrate::Arguments),
 }
 
 /// Reads a direction; a misspelt one is refused with the known ones.

@@ -229,9 +229,9 @@ fn from_row(row: &PgRow) -> Result<Run, StoreError> {
 /// What a row of the predecessor tells: its numbers, but not what they are made of.
 fn predecessor_report(columns: &Columns<'_>) -> Result<RunReport, StoreError> {
     let mut report = RunReport::default();
-    report.counts.tasks.updated = columns.number::<i64, _>("items_synced")?.unwrap_or_default();
-    report.counts.tasks.failed = columns.number::<i64, _>("items_failed")?.unwrap_or_default();
-    report.counts.tasks.conflicted = columns.number::<i64, _>("conflicts_detected")?.unwrap_or_default();
+    report.counts.tasks.updated = columns.number::<i32, _>("items_synced")?.unwrap_or_default();
+    report.counts.tasks.failed = columns.number::<i32, _>("items_failed")?.unwrap_or_default();
+    report.counts.tasks.conflicted = columns.number::<i32, _>("conflicts_detected")?.unwrap_or_default();
     Ok(report)
 }
 
@@ -308,7 +308,7 @@ async fn save(
     operation: &'static str,
 ) -> Result<u64, StoreError> {
     let tasks = &run.report.counts.tasks;
-    let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let count = |number: u64| i32::try_from(number).unwrap_or(i32::MAX);
     let done = sqlx::query(schema.sql(statement))
         .bind(run.id.as_uuid())
         .bind(run.connection_id.as_uuid())

@@ -8,6 +8,7 @@ pub(crate) mod halted;
 pub(crate) mod map;
 pub(crate) mod map_status;
 pub(crate) mod map_users;
+pub(crate) mod migrate;
 pub(crate) mod plan;
 pub(crate) mod projects;
 pub(crate) mod resolve;
@@ -30,9 +31,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Answer, Failure> {
     if matches!(arguments.command, Command::Demo) {
         return demo::run(arguments.json).await;
     }
+    if let Command::Migrate(options) = arguments.command {
+        return migrate::run(arguments.database.as_deref(), options).await;
+    }
     let house = House::open(arguments.database.as_deref()).await?;
     let answer = match arguments.command {
         Command::Demo => demo::run(arguments.json).await,
+        Command::Migrate(options) => migrate::run(arguments.database.as_deref(), options).await,
         Command::Connect(options) => connect::run(&house, options).await,
         Command::Connections => connections::run(&house).await,
         Command::Set(options) => set::run(&house, options).await,
