@@ -20,7 +20,7 @@ use crate::error::{failed, may_be_tried_again, pause};
 use crate::open::finish;
 use crate::schema::Schema;
 use crate::tasks::TaskRow;
-use crate::{PostgresStore, conflicts, history, intents, leases, links, mappings, projects, tasks};
+use crate::{PostgresStore, conflicts, failures, history, intents, leases, links, mappings, projects, tasks};
 
 const OPERATION: &str = "commit";
 
@@ -290,6 +290,10 @@ impl Commit<'_> {
             }
         }
         if let stale @ Written::Stale(_) = history::write(connection, schema, &entries).await? {
+            return Ok(stale);
+        }
+        let failing: Vec<_> = units.iter().flat_map(|unit| &unit.failures).collect();
+        if let stale @ Written::Stale(_) = failures::write(connection, schema, &failing).await? {
             return Ok(stale);
         }
         let count = |a: usize, b: usize| u64::try_from(a + b).unwrap_or(u64::MAX);

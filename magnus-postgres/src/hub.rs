@@ -1,7 +1,7 @@
 //! Reading projects and tasks.
 
 use async_trait::async_trait;
-use magnus_core::model::{HistoryEntry, Priority, Project, ProjectId, Status, Task, TaskId, ToolName};
+use magnus_core::model::{HistoryEntry, Priority, Project, ProjectId, RunId, Status, Task, TaskId, ToolName};
 use magnus_core::store::{HubStore, StoreError, TaskPage, TaskQuery};
 
 use crate::columns::each;
@@ -112,6 +112,15 @@ impl HubStore for PostgresStore {
                 .bind(task.as_uuid())
                 .fetch_all(self.pool())
         )?;
+        rows.iter().map(history::from_row).collect()
+    }
+
+    async fn history_of_run(&self, run: RunId) -> Result<Vec<HistoryEntry>, StoreError> {
+        let rows = sqlx::query(self.sql("SELECT * FROM {hub}.magnus_history WHERE run_id = $1 ORDER BY at, sequence"))
+            .bind(run.as_uuid())
+            .fetch_all(self.pool())
+            .await
+            .map_err(failed("read history"))?;
         rows.iter().map(history::from_row).collect()
     }
 }

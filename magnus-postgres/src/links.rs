@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use magnus_core::model::{
-    Base, Conflict, ConflictId, ConnectionId, ExternalId, Field, Intent, Link, LinkId, LocalBase, Mapping, MappingId,
-    RowVersion, RunId, TaskId, Value,
+    Base, Conflict, ConflictId, ConnectionId, ExternalId, Field, Intent, IntentId, ItemFailure, Link, LinkId,
+    LocalBase, Mapping, MappingId, RowVersion, RunId, TaskId, Value,
 };
 use magnus_core::store::{ConflictQuery, LinkStore, LinkWrite, StoreError};
 use sqlx::PgConnection;
@@ -15,7 +15,7 @@ use crate::batch::Written;
 use crate::columns::{Columns, each, text, to_json, try_each};
 use crate::error::patiently;
 use crate::schema::Schema;
-use crate::{PostgresStore, conflicts, intents, mappings};
+use crate::{PostgresStore, conflicts, failures, intents, mappings};
 
 #[async_trait]
 impl LinkStore for PostgresStore {
@@ -104,6 +104,37 @@ impl LinkStore for PostgresStore {
         .bind(connection.as_uuid())
         .fetch_all(self.pool()))?;
         rows.iter().map(intents::from_row).collect()
+    }
+
+    async fn intents_of_run(&self, run: RunId) -> Result<Vec<Intent>, StoreError> {
+        let rows =
+            sqlx::query(self.sql("SELECT * FROM {hub}.magnus_intents WHERE run_id = $1 ORDER BY created_at, id"))
+                .bind(run.as_uuid())
+                .fetch_all(self.pool())
+                .await
+                .map_err(failed("read intents"))?;
+        rows.iter().map(intents::from_row).collect()
+    }
+
+    async fn intent(&self, id: IntentId) -> Result<Option<Intent>, StoreError> {
+        let row = sqlx::query(self.sql("SELECT * FROM {hub}.magnus_intents WHERE id = $1"))
+            .bind(id.as_uuid())
+            .fetch_optional(self.pool())
+            .await
+            .map_err(failed("read intent"))?;
+        row.as_ref().map(intents::from_row).transpose()
+    }
+
+    async fn item_failures(&self, connection: Option<ConnectionId>) -> Result<Vec<ItemFailure>, StoreError> {
+        let rows = sqlx::query(self.sql(
+            "SELECT * FROM {hub}.magnus_item_failures WHERE $1 IS NULL OR connection_id = $1
+             ORDER BY failed_at, magnus_task_id, connection_id",
+        ))
+        .bind(connection.map(ConnectionId::as_uuid))
+        .fetch_all(self.pool())
+        .await
+        .map_err(failed("read item failures"))?;
+        rows.iter().map(failures::from_row).collect()
     }
 
     async fn conflicts(&self, query: ConflictQuery) -> Result<Vec<Conflict>, StoreError> {

@@ -12,6 +12,7 @@ pub(crate) mod migrate;
 pub(crate) mod plan;
 pub(crate) mod projects;
 pub(crate) mod resolve;
+pub(crate) mod retry;
 pub(crate) mod set;
 mod status;
 pub(crate) mod sync;
@@ -55,6 +56,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Answer, Failure> {
         Command::Task(command) => task::run(&house, command).await,
         Command::Conflicts(options) => conflicts::run(&house, options).await,
         Command::Resolve(options) => resolve::run(&house, options).await,
+        Command::Retry(options) => retry::run(&house, options).await,
     };
     house.close().await;
     answer

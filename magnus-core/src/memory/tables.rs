@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
     ChangesetId, Conflict, ConflictId, ConnectionId, ConnectionSettings, ExternalId, Field, HistoryEntry, Intent,
-    IntentId, Link, LinkId, Mapping, MappingId, Project, ProjectId, Run, RunId, Task, TaskId, Timestamp,
+    IntentId, ItemFailure, Link, LinkId, Mapping, MappingId, Project, ProjectId, Run, RunId, Task, TaskId, Timestamp,
 };
 use crate::store::{ChangedRows, CommitOutcome};
 
@@ -21,6 +21,7 @@ pub(super) struct Tables {
     pub(super) intents: BTreeMap<IntentId, Intent>,
     conflicts: BTreeMap<ConflictId, Conflict>,
     conflicts_by_field: BTreeMap<(LinkId, Field), BTreeSet<ConflictId>>,
+    pub(super) failures: BTreeMap<(ConnectionId, TaskId), ItemFailure>,
     pub(super) history: BTreeMap<TaskId, Vec<HistoryEntry>>,
     pub(super) runs: BTreeMap<RunId, Run>,
     pub(super) leases: BTreeMap<ConnectionId, LeaseRow>,

@@ -2,6 +2,7 @@
 
 mod conflict;
 mod direction;
+mod failure;
 mod field;
 mod history;
 mod ids;
@@ -21,6 +22,7 @@ mod value;
 
 pub use conflict::{Conflict, ConflictState, Resolution, Side};
 pub use direction::Direction;
+pub use failure::ItemFailure;
 pub use field::{Field, UnknownField};
 pub use history::{HistoryEntry, Rule};
 pub use ids::{
