@@ -13,7 +13,7 @@ use sqlx::postgres::PgRow;
 
 use crate::batch::Written;
 use crate::columns::{Columns, each, text, to_json, try_each};
-use crate::error::patiently;
+use crate::error::{failed, patiently};
 use crate::schema::Schema;
 use crate::{PostgresStore, conflicts, failures, intents, mappings};
 
