@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 use magnus_core::model::Direction;
 
 use crate::command::{
-    conflicts, connect, disconnect, halted, map, map_status, map_users, plan, projects, resolve, set, sync, task,
-    tasks, why,
+    conflicts, connect, disconnect, halted, map, map_status, map_users, migrate, plan, projects, resolve, retry, set,
+    sync, task, tasks, why,
 };
 use crate::exit;
 
@@ -69,8 +69,12 @@ pub(crate) enum Command {
     Why(why::Arguments),
     /// List the conflicts that wait for a person
     Conflicts(conflicts::Arguments),
-    /// Settle a conflict; the next sync carries it out
+    /// Settle a conflict, or a write of which it is not known whether it took place; the next sync carries it out
     Resolve(resolve::Arguments),
+    /// Let a task whose writes failed again and again be tried again
+    Retry(retry::Arguments),
+    /// Bring the hub's database up to date, also one of the predecessor
+    Migrate(migrate::Arguments),
 }
 
 /// Reads a direction; a misspelt one is refused with the known ones.

@@ -39,19 +39,10 @@ enum Database {
 impl House {
     /// Opens the hub's database, by default the one in the platform's data directory.
     pub(crate) async fn open(database: Option<&str>) -> Result<Self, Failure> {
-        let location = match database {
-            Some(location) => location.to_owned(),
-            None => default_database()?,
-        };
+        let location = location(database)?;
         let opened = Database::open(&location).await;
-        let database = opened.map_err(|error| {
-            let place = if database.is_some() {
-                "--database or MAGNUS_DATABASE"
-            } else {
-                "the default"
-            };
-            Failure::from(error).about_database(&without_password(&location), place)
-        })?;
+        let database = opened
+            .map_err(|error| Failure::from(error).about_database(&without_password(&location), origin(database)))?;
         let store = database.store();
         let hub = Hub::new(Arc::clone(&store));
         Ok(Self { database, store, hub })
@@ -117,21 +108,47 @@ impl Database {
     fn key_file(&self) -> Result<PathBuf, Failure> {
         match self {
             Self::Sqlite(store) => Ok(store.key_file()),
-            Self::Postgres(_) => in_data_directory("magnus.key").ok_or_else(|| {
-                Failure::usage("there is no data directory for this user; put the master key into MAGNUS_MASTER_KEY")
-            }),
+            Self::Postgres(_) => key_file_of_a_server(),
         }
     }
 }
 
-fn is_postgres(location: &str) -> bool {
+fn key_file_of_a_server() -> Result<PathBuf, Failure> {
+    in_data_directory("magnus.key").ok_or_else(|| {
+        Failure::usage("there is no data directory for this user; put the master key into MAGNUS_MASTER_KEY")
+    })
+}
+
+/// The master key for a hub on a server.
+pub(crate) fn master_key_of_a_server() -> Result<MasterKey, Failure> {
+    Ok(MasterKey::from_environment_or_file(key_file_of_a_server()?)?)
+}
+
+/// The database that is named, or else the one in the platform's data directory.
+pub(crate) fn location(database: Option<&str>) -> Result<String, Failure> {
+    match database {
+        Some(location) => Ok(location.to_owned()),
+        None => default_database(),
+    }
+}
+
+/// Where the name of the database came from.
+pub(crate) const fn origin(database: Option<&str>) -> &'static str {
+    if database.is_some() {
+        "--database or MAGNUS_DATABASE"
+    } else {
+        "the default"
+    }
+}
+
+pub(crate) fn is_postgres(location: &str) -> bool {
     ["postgres://", "postgresql://"]
         .iter()
         .any(|scheme| location.starts_with(scheme))
 }
 
 /// The address of a database as it may be shown.
-fn without_password(location: &str) -> String {
+pub(crate) fn without_password(location: &str) -> String {
     let hidden = || {
         let (scheme, rest) = location.split_once("://")?;
         let (login, place) = rest.split_once('@')?;

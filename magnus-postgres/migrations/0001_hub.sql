@@ -11,6 +11,8 @@ CREATE TABLE IF NOT EXISTS magnus_pm_connections (
     sync_frequency    TEXT        NOT NULL DEFAULT 'realtime',
     sync_enabled      BOOLEAN     NOT NULL DEFAULT TRUE,
     config            JSONB       NOT NULL DEFAULT '{}',
+    -- What the predecessor's settings held that has no meaning here, without its secrets.
+    predecessor_config JSONB,
     -- How its newest run ended, for reports.
     last_sync_at      TIMESTAMPTZ,
     last_sync_status  TEXT,
@@ -188,10 +190,10 @@ CREATE TABLE IF NOT EXISTS magnus_sync_log (
     cancel_requested    BOOLEAN     NOT NULL DEFAULT FALSE,
     -- The report, and the numbers out of it that people ask for most.
     details             JSONB,
-    items_synced        BIGINT      DEFAULT 0,
-    items_failed        BIGINT      DEFAULT 0,
-    conflicts_detected  BIGINT      DEFAULT 0,
-    conflicts_resolved  BIGINT      DEFAULT 0,
+    items_synced        INTEGER     DEFAULT 0,
+    items_failed        INTEGER     DEFAULT 0,
+    conflicts_detected  INTEGER     DEFAULT 0,
+    conflicts_resolved  INTEGER     DEFAULT 0,
     error_message       TEXT,
     queued_at           TIMESTAMPTZ DEFAULT now(),
     started_at          TIMESTAMPTZ,

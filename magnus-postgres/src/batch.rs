@@ -42,8 +42,10 @@ pub(crate) fn goes_together(units: &[Unit], here: Option<ConnectionId>) -> bool 
 fn writes_each_row_once(units: &[Unit]) -> bool {
     let (mut tasks, mut links, mut intents) = (HashSet::new(), HashSet::new(), HashSet::new());
     let (mut conflicts, mut losers): (HashSet<_>, HashSet<(LinkId, Field)>) = (HashSet::new(), HashSet::new());
+    let mut failures = HashSet::new();
     units.iter().all(|unit| {
-        unit.tasks.iter().all(|write| tasks.insert(written(write).0))
+        unit.failures.iter().all(|write| failures.insert(write.key()))
+            && unit.tasks.iter().all(|write| tasks.insert(written(write).0))
             && unit.links.iter().all(|write| links.insert(write.link.id))
             && unit.intents.iter().all(|intent| intents.insert(intent.id))
             && unit.conflicts.iter().all(|write| {
@@ -77,6 +79,8 @@ fn refers_only_backwards(units: &[Unit]) -> bool {
         let linked_tasks = unit.links.iter().map(|write| write.link.task_id);
         let intended = unit.intents.iter().map(|intent| intent.task_id);
         let told = unit.history.iter().map(|entry| entry.task_id);
+        let failing = unit.failures.iter().map(|write| write.key().1);
+        let told = told.chain(failing);
         parents.chain(linked_tasks).chain(intended).chain(told).all(is_there)
             && unit.conflicts.iter().all(|write| is_linked(write.conflict.link_id))
     })

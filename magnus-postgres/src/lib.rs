@@ -5,6 +5,7 @@ mod columns;
 mod commit;
 mod conflicts;
 mod error;
+mod failures;
 mod history;
 mod hub;
 mod intents;
@@ -19,6 +20,8 @@ mod runs;
 mod schema;
 mod settings;
 mod tasks;
+mod upgrade;
 
 pub use open::PostgresStore;
 pub use options::PostgresOptions;
+pub use upgrade::{Change, Upgrade, check_upgrade, upgrade};

@@ -27,20 +27,14 @@ pub(crate) async fn bring_up_to_date(
 }
 
 async fn migrate(connection: &mut PgConnection, schema: &Schema, allowed: bool) -> Result<(), StoreError> {
-    let migrator = migrator(schema);
-    let applied = applied(connection, schema).await?;
-    if applied
-        .iter()
-        .copied()
-        .eq(migrator.iter().map(|migration| migration.version))
-    {
+    if is_up_to_date(connection, schema).await? {
         return Ok(());
     }
     if !allowed {
         let message = "the tables of the hub are not up to date; run `magnus migrate` with a role that may change them";
         return Err(StoreError::new(StoreErrorKind::Usage, OPERATION, message));
     }
-    if applied.is_empty() && has_predecessor(connection, schema).await? {
+    if is_predecessor(connection, schema).await? {
         let message = "this database holds the tables of Magnus' predecessor; see with `magnus migrate --check` what an \
                        upgrade would change, then run `magnus migrate`";
         return Err(StoreError::new(StoreErrorKind::Usage, OPERATION, message));
@@ -102,12 +96,20 @@ async fn applied(connection: &mut PgConnection, schema: &Schema) -> Result<Vec<i
         .map_err(failed(OPERATION))
 }
 
-/// Whether tables of the predecessor lie in the schema.
-async fn has_predecessor(connection: &mut PgConnection, schema: &Schema) -> Result<bool, StoreError> {
-    has_table(connection, schema, "magnus_pm_connections").await
+/// Whether every migration was applied, and no other.
+pub(crate) async fn is_up_to_date(connection: &mut PgConnection, schema: &Schema) -> Result<bool, StoreError> {
+    let applied = applied(connection, schema).await?;
+    let known = migrator(schema);
+    Ok(applied.into_iter().eq(known.iter().map(|migration| migration.version)))
 }
 
-async fn has_table(connection: &mut PgConnection, schema: &Schema, table: &str) -> Result<bool, StoreError> {
+/// Whether tables of the predecessor lie in the schema that were not upgraded yet.
+pub(crate) async fn is_predecessor(connection: &mut PgConnection, schema: &Schema) -> Result<bool, StoreError> {
+    let begun = !applied(connection, schema).await?.is_empty();
+    Ok(!begun && has_table(connection, schema, "magnus_pm_connections").await?)
+}
+
+pub(crate) async fn has_table(connection: &mut PgConnection, schema: &Schema, table: &str) -> Result<bool, StoreError> {
     sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = $1 AND tablename = $2)")
         .bind(schema.name())
         .bind(table)

@@ -171,7 +171,7 @@ pub(crate) async fn finish(
 }
 
 /// Takes the parameter `schema` out of an address; the driver does not know it.
-fn split_schema(url: &str) -> (String, Option<&str>) {
+pub(crate) fn split_schema(url: &str) -> (String, Option<&str>) {
     let Some((address, parameters)) = url.split_once('?') else {
         return (url.to_owned(), None);
     };
@@ -187,7 +187,7 @@ fn split_schema(url: &str) -> (String, Option<&str>) {
     (url, schema)
 }
 
-fn connect_options(url: &str, options: &PostgresOptions) -> Result<PgConnectOptions, StoreError> {
+pub(crate) fn connect_options(url: &str, options: &PostgresOptions) -> Result<PgConnectOptions, StoreError> {
     let usage = |message: &str| StoreError::new(StoreErrorKind::Usage, "open", message);
     if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
         // The address is not repeated: it may hold a password.

@@ -4,4 +4,4 @@ mod master_key;
 mod sealed;
 
 pub use master_key::{MasterKey, MasterKeyError};
-pub use sealed::SealedSecretStore;
+pub use sealed::{SealedSecretStore, Sealer};

@@ -16,29 +16,26 @@ use crate::MasterKey;
 
 const NONCE_LENGTH: usize = 24;
 
-/// The name under which the hub keeps the sealed key of a connection.
-const NAME: &str = "api_key";
-
-/// Keeps API keys in the hub, each sealed with XChaCha20-Poly1305 under the master key.
-///
-/// A sealed key is bound to its connection: copied to another row it does not open. Whoever has the database alone
-/// has no key; whoever has the master key too has all.
-pub struct SealedSecretStore {
-    hub: Arc<dyn TaskStore>,
+/// Seals secrets with XChaCha20-Poly1305 under the master key, each bound to its connection: copied to another row it does
+/// not open.
+pub struct Sealer {
     cipher: XChaCha20Poly1305,
 }
 
-impl SealedSecretStore {
-    /// Keeps keys in `hub`, sealed under `key`.
+impl Sealer {
+    /// Seals under this key.
     #[must_use]
-    pub fn new(hub: Arc<dyn TaskStore>, key: &MasterKey) -> Self {
+    pub fn new(key: &MasterKey) -> Self {
         Self {
-            hub,
             cipher: XChaCha20Poly1305::new(key.expose().into()),
         }
     }
 
-    fn seal(&self, connection: ConnectionId, secret: &SecretString) -> Result<Vec<u8>, SecretError> {
+    /// Seals a secret of a connection.
+    ///
+    /// # Errors
+    /// The system gives no random numbers.
+    pub fn seal(&self, connection: ConnectionId, secret: &SecretString) -> Result<Vec<u8>, SecretError> {
         let mut nonce = [0; NONCE_LENGTH];
         getrandom::fill(&mut nonce).map_err(|error| failed("put", connection, "no random numbers", error))?;
         let bound_to = bound_to(connection);
@@ -53,7 +50,11 @@ impl SealedSecretStore {
         Ok([nonce.as_slice(), &sealed].concat())
     }
 
-    fn unseal(&self, connection: ConnectionId, sealed: &[u8]) -> Result<SecretString, SecretError> {
+    /// Opens what was sealed for this connection.
+    ///
+    /// # Errors
+    /// It was sealed with another master key or for another connection, or was altered since.
+    pub fn unseal(&self, connection: ConnectionId, sealed: &[u8]) -> Result<SecretString, SecretError> {
         let refused = || {
             plain_failure(
                 "get",
@@ -73,6 +74,34 @@ impl SealedSecretStore {
             .decrypt(&XNonce::from(*nonce), payload)
             .map_err(|_| refused())?;
         String::from_utf8(secret).map(SecretString::from).map_err(|_| refused())
+    }
+}
+
+impl fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sealer").finish_non_exhaustive()
+    }
+}
+
+/// Keeps API keys in the hub, each sealed under the master key ([`Sealer`]).
+///
+/// Whoever has the database alone has no key; whoever has the master key too has all.
+pub struct SealedSecretStore {
+    hub: Arc<dyn TaskStore>,
+    sealer: Sealer,
+}
+
+impl SealedSecretStore {
+    /// The name under which the hub keeps the sealed key of a connection.
+    pub const NAME: &'static str = "api_key";
+
+    /// Keeps keys in `hub`, sealed under `key`.
+    #[must_use]
+    pub fn new(hub: Arc<dyn TaskStore>, key: &MasterKey) -> Self {
+        Self {
+            hub,
+            sealer: Sealer::new(key),
+        }
     }
 }
 
@@ -113,19 +142,22 @@ impl fmt::Debug for SealedSecretStore {
 #[async_trait]
 impl SecretStore for SealedSecretStore {
     async fn get(&self, connection: ConnectionId) -> Result<Option<SecretString>, SecretError> {
-        let sealed = self.hub.get_sealed(connection, NAME.to_owned()).await;
+        let sealed = self.hub.get_sealed(connection, Self::NAME.to_owned()).await;
         let sealed = sealed.map_err(|error| failed("get", connection, "the hub cannot be read", error))?;
-        sealed.map(|sealed| self.unseal(connection, &sealed)).transpose()
+        sealed.map(|sealed| self.sealer.unseal(connection, &sealed)).transpose()
     }
 
     async fn put(&self, connection: ConnectionId, secret: SecretString) -> Result<(), SecretError> {
-        let sealed = self.seal(connection, &secret)?;
-        let put = self.hub.put_sealed(connection, NAME.to_owned(), Some(sealed)).await;
+        let sealed = self.sealer.seal(connection, &secret)?;
+        let put = self
+            .hub
+            .put_sealed(connection, Self::NAME.to_owned(), Some(sealed))
+            .await;
         put.map_err(|error| failed("put", connection, "the hub cannot be written", error))
     }
 
     async fn delete(&self, connection: ConnectionId) -> Result<(), SecretError> {
-        let deleted = self.hub.put_sealed(connection, NAME.to_owned(), None).await;
+        let deleted = self.hub.put_sealed(connection, Self::NAME.to_owned(), None).await;
         deleted.map_err(|error| failed("delete", connection, "the hub cannot be written", error))
     }
 }

@@ -15,7 +15,7 @@ use crate::columns::{Columns, id_list, to_json};
 use crate::error::{failed, is_missing_reference};
 use crate::instant::to_text;
 use crate::open::finish;
-use crate::{SqliteStore, conflicts, history, intents, leases, links, mappings, projects, tasks};
+use crate::{SqliteStore, conflicts, failures, history, intents, leases, links, mappings, projects, tasks};
 
 const OPERATION: &str = "commit";
 
@@ -137,7 +137,12 @@ impl<'a> Commit<'a> {
 
     /// The unit is applied whole or not at all. A single row is that by itself.
     async fn write_whole_unit(&mut self, unit: &Unit) -> Result<Written, StoreError> {
-        let rows = unit.tasks.len() + unit.links.len() + unit.intents.len() + unit.conflicts.len() + unit.history.len();
+        let rows = unit.tasks.len()
+            + unit.links.len()
+            + unit.intents.len()
+            + unit.conflicts.len()
+            + unit.history.len()
+            + unit.failures.len();
         if rows < 2 {
             return self.write_unit(unit).await;
         }
@@ -174,6 +179,11 @@ impl<'a> Commit<'a> {
         }
         for entry in &unit.history {
             if let stale @ Written::Stale(_) = history::write(self.connection, entry).await? {
+                return Ok(stale);
+            }
+        }
+        for write in &unit.failures {
+            if let stale @ Written::Stale(_) = failures::write(self.connection, write).await? {
                 return Ok(stale);
             }
         }

@@ -1,7 +1,7 @@
 //! Reading projects and tasks.
 
 use async_trait::async_trait;
-use magnus_core::model::{HistoryEntry, Priority, Project, ProjectId, Status, Task, TaskId, ToolName};
+use magnus_core::model::{HistoryEntry, Priority, Project, ProjectId, RunId, Status, Task, TaskId, ToolName};
 use magnus_core::store::{HubStore, StoreError, TaskPage, TaskQuery};
 
 use crate::columns::id_list;
@@ -104,6 +104,15 @@ impl HubStore for SqliteStore {
     async fn history(&self, task: TaskId) -> Result<Vec<HistoryEntry>, StoreError> {
         let rows = sqlx::query("SELECT * FROM magnus_history WHERE magnus_task_id = ? ORDER BY at, sequence")
             .bind(task.to_string())
+            .fetch_all(self.readers())
+            .await
+            .map_err(failed("read history"))?;
+        rows.iter().map(history::from_row).collect()
+    }
+
+    async fn history_of_run(&self, run: RunId) -> Result<Vec<HistoryEntry>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM magnus_history WHERE run_id = ? ORDER BY at, sequence")
+            .bind(run.to_string())
             .fetch_all(self.readers())
             .await
             .map_err(failed("read history"))?;

@@ -4,6 +4,7 @@ mod columns;
 mod commit;
 mod conflicts;
 mod error;
+mod failures;
 mod history;
 mod hub;
 mod instant;

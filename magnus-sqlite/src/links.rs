@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use magnus_core::model::{
-    Conflict, ConflictId, ConnectionId, ExternalId, Intent, Link, LinkId, Mapping, MappingId, RowVersion, TaskId,
+    Conflict, ConflictId, ConnectionId, ExternalId, Intent, IntentId, ItemFailure, Link, LinkId, Mapping, MappingId,
+    RowVersion, RunId, TaskId,
 };
 use magnus_core::store::{ConflictQuery, LinkStore, LinkWrite, StoreError};
 use sqlx::SqliteConnection;
@@ -12,7 +13,7 @@ use crate::columns::{Columns, id_list, to_json};
 use crate::commit::Written;
 use crate::error::failed;
 use crate::instant::{optional_to_text, to_text};
-use crate::{SqliteStore, conflicts, intents, mappings};
+use crate::{SqliteStore, conflicts, failures, intents, mappings};
 
 #[async_trait]
 impl LinkStore for SqliteStore {
@@ -92,6 +93,36 @@ impl LinkStore for SqliteStore {
                 .await
                 .map_err(failed("read intents"))?;
         rows.iter().map(intents::from_row).collect()
+    }
+
+    async fn intents_of_run(&self, run: RunId) -> Result<Vec<Intent>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM magnus_intents WHERE run_id = ? ORDER BY created_at, id")
+            .bind(run.to_string())
+            .fetch_all(self.readers())
+            .await
+            .map_err(failed("read intents"))?;
+        rows.iter().map(intents::from_row).collect()
+    }
+
+    async fn intent(&self, id: IntentId) -> Result<Option<Intent>, StoreError> {
+        let row = sqlx::query("SELECT * FROM magnus_intents WHERE id = ?")
+            .bind(id.to_string())
+            .fetch_optional(self.readers())
+            .await
+            .map_err(failed("read intent"))?;
+        row.as_ref().map(intents::from_row).transpose()
+    }
+
+    async fn item_failures(&self, connection: Option<ConnectionId>) -> Result<Vec<ItemFailure>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT * FROM magnus_item_failures WHERE ?1 IS NULL OR connection_id = ?1
+             ORDER BY failed_at, magnus_task_id, connection_id",
+        )
+        .bind(connection.map(|id| id.to_string()))
+        .fetch_all(self.readers())
+        .await
+        .map_err(failed("read item failures"))?;
+        rows.iter().map(failures::from_row).collect()
     }
 
     async fn conflicts(&self, query: ConflictQuery) -> Result<Vec<Conflict>, StoreError> {

@@ -8,9 +8,11 @@ pub(crate) mod halted;
 pub(crate) mod map;
 pub(crate) mod map_status;
 pub(crate) mod map_users;
+pub(crate) mod migrate;
 pub(crate) mod plan;
 pub(crate) mod projects;
 pub(crate) mod resolve;
+pub(crate) mod retry;
 pub(crate) mod set;
 mod status;
 pub(crate) mod sync;
@@ -29,9 +31,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Answer, Failure> {
     if matches!(arguments.command, Command::Demo) {
         return demo::run(arguments.json).await;
     }
+    if let Command::Migrate(options) = arguments.command {
+        return migrate::run(arguments.database.as_deref(), options).await;
+    }
     let house = House::open(arguments.database.as_deref()).await?;
     let answer = match arguments.command {
         Command::Demo => demo::run(arguments.json).await,
+        Command::Migrate(options) => migrate::run(arguments.database.as_deref(), options).await,
         Command::Connect(options) => connect::run(&house, options).await,
         Command::Connections => connections::run(&house).await,
         Command::Set(options) => set::run(&house, options).await,
@@ -50,6 +56,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Answer, Failure> {
         Command::Task(command) => task::run(&house, command).await,
         Command::Conflicts(options) => conflicts::run(&house, options).await,
         Command::Resolve(options) => resolve::run(&house, options).await,
+        Command::Retry(options) => retry::run(&house, options).await,
     };
     house.close().await;
     answer

@@ -79,6 +79,11 @@ impl Magnus {
         }
     }
 
+    /// Its database on Postgres.
+    pub(crate) fn postgres(&self) -> &Database {
+        self.postgres.as_ref().unwrap()
+    }
+
     /// As `MAGNUS_DATABASE` names it.
     fn location(&self) -> std::ffi::OsString {
         match &self.postgres {

@@ -9,7 +9,7 @@ use super::{Phase, RunError};
 use crate::model::{Counts, Field, MappingState, Trigger};
 use crate::reconcile::{
     Entry, Extent, MappingInput, MappingPlan, Plan, PlannedAction, PlannedItem, PlannedMapping, Push, Setting, guard,
-    plan_mapping,
+    hold_back, plan_mapping,
 };
 use crate::store::{Changeset, MappingWrite, Unit};
 
@@ -29,7 +29,7 @@ impl Session {
     ) -> MappingPlan {
         let not_whole = "incomplete_listing: what the tool has is not known completely in this run";
         let no_creation = no_creation.or((!active.observation.is_complete()).then_some(not_whole));
-        plan_mapping(&MappingInput {
+        let mut plan = plan_mapping(&MappingInput {
             mapping: &active.mapping,
             mappings,
             options: &self.settings.options,
@@ -48,7 +48,9 @@ impl Session {
                 policy: self.settings.options.conflicts,
                 now: self.now(),
             },
-        })
+        });
+        hold_back(&mut plan, &self.failures, self.asked_by_person, self.now());
+        plan
     }
 
     /// Observes every mapping. One that cannot be read is a problem of the run and is left out; whether all could be read
@@ -161,6 +163,7 @@ impl Session {
             for task in &plan.unchanged {
                 self.tally.unchanged(*task);
             }
+            self.held_back.extend(&plan.held_back);
             let (pushes, stale) = self.execute_hub(plan.entries).await?;
             if pushes.is_empty() && !stale {
                 settled = true;

@@ -22,6 +22,7 @@ impl Session {
             // The journal entry stays open: the next run finds out before it does anything else.
             self.fail(
                 &job,
+                error.kind(),
                 format!("{error}; whether it took place is settled by the next run"),
             );
             return self.count_fatal(error);
@@ -43,12 +44,13 @@ impl Session {
             _ => {}
         }
         self.commit_unit(unit).await?;
-        self.fail(&job, error.to_string());
+        self.fail(&job, error.kind(), error.to_string());
         self.count_fatal(error)
     }
 
-    fn fail(&mut self, job: &Job, detail: String) {
+    fn fail(&mut self, job: &Job, kind: ConnectionErrorKind, detail: String) {
         let task = job.intent.task_id;
+        self.note_failure(task, job.attempt.clone(), kind, &detail);
         self.blocked.insert(task, detail.clone());
         self.tally
             .failed(task, &job.entry.title, job.entry.external_id.clone(), detail);
@@ -63,6 +65,8 @@ impl Session {
         if self.fatal_in_a_row < FATAL_IN_A_ROW {
             return Ok(());
         }
+        // It is not those items that are to blame.
+        self.forget_last_failures(FATAL_IN_A_ROW);
         Err(RunError::from(error).with_connection(self.settings.id))
     }
 
@@ -115,7 +119,7 @@ impl Session {
         let external = match &job.intent.operation {
             IntentOperation::Update { external_id, .. } | IntentOperation::Delete { external_id, .. } => external_id,
             IntentOperation::Create { .. } => {
-                self.fail(job, error.to_string());
+                self.fail(job, error.kind(), error.to_string());
                 return Ok(());
             }
         };
@@ -123,7 +127,11 @@ impl Session {
         *attempts += 1;
         let attempts = *attempts;
         if attempts > 3 {
-            self.fail(job, format!("{error}; given up after {attempts} attempts"));
+            self.fail(
+                job,
+                error.kind(),
+                format!("{error}; given up after {attempts} attempts"),
+            );
             return Ok(());
         }
         let request = ReadTask {
@@ -141,10 +149,14 @@ impl Session {
             }
             Ok(_) => {
                 // Gone or moved meanwhile: the next run looks for evidence.
-                self.fail(job, format!("{error}; it is not there any more"));
+                self.fail(job, error.kind(), format!("{error}; it is not there any more"));
             }
             Err(again) => {
-                self.fail(job, format!("{error}; and it could not be read again: {again}"));
+                self.fail(
+                    job,
+                    error.kind(),
+                    format!("{error}; and it could not be read again: {again}"),
+                );
                 return self.count_fatal(again);
             }
         }

@@ -4,6 +4,7 @@ mod context;
 mod error;
 mod execute;
 mod failed;
+mod failures;
 mod lost_creates;
 mod observe;
 mod opener;

@@ -14,7 +14,7 @@ use crate::model::{
     ExternalId, Field, Intent, IntentField, IntentId, IntentOperation, IntentState, LinkState, Mapping, RemoteTask,
     RemoteValue, TaskId, Value,
 };
-use crate::reconcile::{Entry, Lens, Outgoing, Push, References, Sendable};
+use crate::reconcile::{Entry, Lens, Outgoing, Push, References, Sendable, attempt};
 use crate::store::Unit;
 
 /// One write, ready to be sent.
@@ -24,6 +24,8 @@ pub(super) struct Job {
     pub(super) write: RemoteWrite,
     /// What the entry's outgoing values have become: field → (hub value, what is sent, ...).
     pub(super) fields: BTreeMap<Field, IntentField>,
+    /// A digest of the write as it was planned.
+    pub(super) attempt: String,
 }
 
 impl Session {
@@ -155,6 +157,7 @@ impl Session {
         greatest_seen: Option<&ExternalId>,
     ) -> Option<Job> {
         let push = entry.push.take()?;
+        let attempt = attempt(&push);
         let mapping = &active.mapping;
         let (task_id, operation, fields, write) = match push {
             Push::Create { task, fields, .. } => {
@@ -260,6 +263,7 @@ impl Session {
             intent,
             write,
             fields,
+            attempt,
         })
     }
 

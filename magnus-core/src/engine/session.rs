@@ -1,13 +1,15 @@
 //! One run as it goes: what it works with, and the small steps that all its parts share.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::tally::Tally;
 use super::{RunContext, RunError, RunErrorKind};
 use crate::clock::Clock;
 use crate::connection::{Capabilities, Connection, Translator};
-use crate::model::{ConnectionSettings, Direction, ExternalId, Field, Mapping, RunReport, TaskId, Timestamp};
+use crate::model::{
+    ConnectionSettings, Direction, ExternalId, Field, ItemFailure, Mapping, RunReport, TaskId, Timestamp,
+};
 use crate::reconcile::Observation;
 use crate::store::{Changeset, CommitOutcome, StoreErrorKind, TaskStore, Unit};
 
@@ -34,6 +36,14 @@ pub(super) struct Session {
     pub(super) create_refusals: HashMap<TaskId, BTreeMap<Field, String>>,
     /// How often an item was decided on anew since somebody was faster.
     pub(super) attempts: HashMap<ExternalId, u32>,
+    /// What is known of items whose writes failed in earlier runs.
+    pub(super) failures: HashMap<TaskId, ItemFailure>,
+    /// What failed in this run, in order.
+    pub(super) failed: Vec<ItemFailure>,
+    /// Tasks whose write failed before and was not tried in this run.
+    pub(super) held_back: HashSet<TaskId>,
+    /// Whether a person, or a program for a person, asked for this run.
+    pub(super) asked_by_person: bool,
     /// Failures in a row that say something of the connection as a whole.
     pub(super) fatal_in_a_row: u32,
 }

@@ -1,6 +1,6 @@
 //! The engine that the traits describe: opens a connection and runs it against the hub.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,7 +15,8 @@ use super::{Phase, RunContext, RunEnd, RunError, RunErrorKind, SyncEngine};
 use crate::clock::{Clock, SystemClock};
 use crate::connection::{Connection, Connector};
 use crate::model::{
-    ConnectionId, ConnectionSettings, DeletionPolicy, RunReport, RunRequest, RunState, Scope, ToolName,
+    ConnectionId, ConnectionSettings, DeletionPolicy, ItemFailure, RunReport, RunRequest, RunState, Scope, TaskId,
+    ToolName, Trigger,
 };
 use crate::reconcile::Plan;
 use crate::secret::SecretStore;
@@ -162,6 +163,11 @@ impl Engine {
         })
     }
 
+    async fn failures(&self, connection: ConnectionId) -> Result<HashMap<TaskId, ItemFailure>, RunError> {
+        let failures = self.store.item_failures(Some(connection)).await?;
+        Ok(failures.into_iter().map(|failure| (failure.task_id, failure)).collect())
+    }
+
     async fn session(&self, request: &RunRequest, context: RunContext) -> Result<Session, RunError> {
         self.validate(request.clone()).await?;
         let (settings, connection) = self.open(request.connection_id).await?;
@@ -183,6 +189,10 @@ impl Engine {
             no_import: None,
             create_refusals: HashMap::new(),
             attempts: HashMap::new(),
+            failures: self.failures(request.connection_id).await?,
+            failed: Vec::new(),
+            held_back: HashSet::new(),
+            asked_by_person: request.trigger == Trigger::Manual,
             fatal_in_a_row: 0,
         })
     }
@@ -244,6 +254,7 @@ impl SyncEngine for Engine {
         async {
             let mut session = self.session(&request, context).await?;
             let ended = session.run(&request).await;
+            let ended = session.remember_failures(ended).await;
             session.tally.fill(&mut session.report);
             session.context.report(|progress| progress.phase = Phase::Finished);
             match ended {

@@ -115,6 +115,13 @@ impl Tally {
         }
     }
 
+    /// Whether a task was looked at and is as it should be.
+    pub(super) fn has_come_through(&self, task: TaskId) -> bool {
+        self.records
+            .get(&Key::Task(task))
+            .is_some_and(|record| !matches!(record.ending, Ending::Skipped | Ending::Failed))
+    }
+
     pub(super) fn counts(&self) -> Counts {
         let mut counts = Counts::default();
         for record in self.records.values() {

@@ -5,6 +5,7 @@
 
 mod connections;
 mod error;
+mod failures;
 mod mapping;
 mod projects;
 mod resolve;

@@ -5,12 +5,12 @@ use async_trait::async_trait;
 use super::MemoryStore;
 use super::tables::Tables;
 use crate::model::{
-    Conflict, ConflictId, ConflictState, ConnectionId, Intent, IntentId, Link, LinkId, ProjectId, RowVersion, Task,
-    TaskId,
+    Conflict, ConflictId, ConflictState, ConnectionId, Intent, IntentId, ItemFailure, Link, LinkId, ProjectId,
+    RowVersion, Task, TaskId,
 };
 use crate::store::{
-    ChangedRows, Changeset, CommitOutcome, ConflictWrite, Fence, LinkWrite, MappingWrite, MatchGuard, ProjectWrite,
-    StaleReason, StaleUnit, StoreError, TaskStore, TaskWrite, Unit,
+    ChangedRows, Changeset, CommitOutcome, ConflictWrite, FailureWrite, Fence, LinkWrite, MappingWrite, MatchGuard,
+    ProjectWrite, StaleReason, StaleUnit, StoreError, TaskStore, TaskWrite, Unit,
 };
 
 const FIRST: RowVersion = RowVersion(1);
@@ -58,6 +58,7 @@ enum Undo {
     Conflict(ConflictId, Option<Box<Conflict>>),
     Intent(IntentId, Option<Box<Intent>>),
     History(TaskId),
+    Failure((ConnectionId, TaskId), Option<Box<ItemFailure>>),
 }
 
 impl<'a> Commit<'a> {
@@ -149,6 +150,18 @@ impl<'a> Commit<'a> {
                 .push(entry.clone());
             self.undo.push(Undo::History(entry.task_id));
         }
+        unit.failures.iter().try_for_each(|write| self.write_failure(write))
+    }
+
+    fn write_failure(&mut self, write: &FailureWrite) -> Result<(), StaleReason> {
+        let key = write.key();
+        require(self.tables.connections.contains_key(&key.0))?;
+        require(self.tables.task(key.1).is_some())?;
+        let before = match write {
+            FailureWrite::Record(failure) => self.tables.failures.insert(key, (**failure).clone()),
+            FailureWrite::Clear { .. } => self.tables.failures.remove(&key),
+        };
+        self.undo.push(Undo::Failure(key, before.map(Box::new)));
         Ok(())
     }
 
@@ -267,6 +280,8 @@ impl<'a> Commit<'a> {
                 Undo::Conflict(id, row) => drop(self.tables.set_conflict(id, row.map(|row| *row))),
                 Undo::Intent(id, Some(row)) => drop(self.tables.intents.insert(id, *row)),
                 Undo::Intent(id, None) => drop(self.tables.intents.remove(&id)),
+                Undo::Failure(key, Some(row)) => drop(self.tables.failures.insert(key, *row)),
+                Undo::Failure(key, None) => drop(self.tables.failures.remove(&key)),
                 Undo::History(id) => {
                     self.tables.history.get_mut(&id).and_then(Vec::pop);
                 }

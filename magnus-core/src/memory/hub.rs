@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::MemoryStore;
-use crate::model::{HistoryEntry, Project, ProjectId, Task, TaskId};
+use crate::model::{HistoryEntry, Project, ProjectId, RunId, Task, TaskId};
 use crate::store::{HubStore, StoreError, TaskPage, TaskQuery};
 
 #[async_trait]
@@ -48,6 +48,14 @@ impl HubStore for MemoryStore {
 
     async fn history(&self, task: TaskId) -> Result<Vec<HistoryEntry>, StoreError> {
         let mut history = self.tables().history.get(&task).cloned().unwrap_or_default();
+        history.sort_by_key(|entry| entry.at);
+        Ok(history)
+    }
+
+    async fn history_of_run(&self, run: RunId) -> Result<Vec<HistoryEntry>, StoreError> {
+        let tables = self.tables();
+        let entries = tables.history.values().flatten();
+        let mut history: Vec<HistoryEntry> = entries.filter(|entry| entry.run_id == Some(run)).cloned().collect();
         history.sort_by_key(|entry| entry.at);
         Ok(history)
     }

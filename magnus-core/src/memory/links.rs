@@ -4,8 +4,8 @@ use async_trait::async_trait;
 
 use super::MemoryStore;
 use crate::model::{
-    Conflict, ConflictId, ConflictState, ConnectionId, ExternalId, Intent, IntentState, Link, LinkId, Mapping,
-    MappingId, TaskId,
+    Conflict, ConflictId, ConflictState, ConnectionId, ExternalId, Intent, IntentId, IntentState, ItemFailure, Link,
+    LinkId, Mapping, MappingId, RunId, TaskId,
 };
 use crate::store::{ConflictQuery, LinkStore, StoreError};
 
@@ -70,6 +70,29 @@ impl LinkStore for MemoryStore {
         let mut unsettled: Vec<Intent> = unsettled.cloned().collect();
         unsettled.sort_by_key(|intent| (intent.created_at, intent.id));
         Ok(unsettled)
+    }
+
+    async fn intents_of_run(&self, run: RunId) -> Result<Vec<Intent>, StoreError> {
+        let tables = self.tables();
+        let found = tables.intents.values().filter(|intent| intent.run_id == run);
+        let mut found: Vec<Intent> = found.cloned().collect();
+        found.sort_by_key(|intent| (intent.created_at, intent.id));
+        Ok(found)
+    }
+
+    async fn intent(&self, id: IntentId) -> Result<Option<Intent>, StoreError> {
+        Ok(self.tables().intents.get(&id).cloned())
+    }
+
+    async fn item_failures(&self, connection: Option<ConnectionId>) -> Result<Vec<ItemFailure>, StoreError> {
+        let tables = self.tables();
+        let found = tables.failures.values();
+        let mut found: Vec<ItemFailure> = found
+            .filter(|failure| connection.is_none_or(|connection| failure.connection_id == connection))
+            .cloned()
+            .collect();
+        found.sort_by_key(|failure| (failure.failed_at, failure.task_id, failure.connection_id));
+        Ok(found)
     }
 
     async fn conflicts(&self, query: ConflictQuery) -> Result<Vec<Conflict>, StoreError> {

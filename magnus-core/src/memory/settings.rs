@@ -65,6 +65,7 @@ impl SettingsStore for MemoryStore {
         tables.changed.links += links.len() as u64;
         tables.mappings.retain(|_, row| row.connection_id != id);
         tables.intents.retain(|_, row| row.connection_id != id);
+        tables.failures.retain(|_, row| row.connection_id != id);
         tables.runs.retain(|_, row| row.connection_id != id);
         tables.leases.remove(&id);
         tables.due.remove(&id);

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
     AccessToken, ChangesetId, Conflict, ConflictId, ConnectionId, ConnectionSettings, ExternalId, Field, HistoryEntry,
-    Intent, IntentId, Link, LinkId, Mapping, MappingId, Project, ProjectId, Run, RunId, Task, TaskId, Timestamp,
+    Intent, IntentId, ItemFailure, Link, LinkId, Mapping, MappingId, Project, ProjectId, Run, RunId, Task, TaskId,
+    Timestamp,
 };
 use crate::store::{ChangedRows, CommitOutcome, OnceEntry, RunEvent};
 
@@ -21,6 +22,7 @@ pub(super) struct Tables {
     pub(super) intents: BTreeMap<IntentId, Intent>,
     conflicts: BTreeMap<ConflictId, Conflict>,
     conflicts_by_field: BTreeMap<(LinkId, Field), BTreeSet<ConflictId>>,
+    pub(super) failures: BTreeMap<(ConnectionId, TaskId), ItemFailure>,
     pub(super) history: BTreeMap<TaskId, Vec<HistoryEntry>>,
     pub(super) runs: BTreeMap<RunId, Run>,
     /// Every change of a run's state, in order; the sequence number is the place, counted from 1.

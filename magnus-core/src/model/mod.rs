@@ -3,6 +3,7 @@
 mod access;
 mod conflict;
 mod direction;
+mod failure;
 mod field;
 mod history;
 mod ids;
@@ -23,6 +24,7 @@ mod value;
 pub use access::{AccessScope, AccessToken};
 pub use conflict::{Conflict, ConflictState, Resolution, Side};
 pub use direction::Direction;
+pub use failure::ItemFailure;
 pub use field::{Field, UnknownField};
 pub use history::{HistoryEntry, Rule};
 pub use ids::{

@@ -13,6 +13,7 @@ mod mapping;
 mod matching;
 mod observation;
 mod plan;
+mod poison;
 mod waiting;
 
 pub use decide::{FieldDecision, FieldInput, Hold, decide};
@@ -23,4 +24,5 @@ pub use mapping::{Entry, MappingInput, MappingPlan, Push, plan_mapping};
 pub use matching::{Candidate, Matches, match_items};
 pub use observation::{Absence, Observation};
 pub use plan::{FieldChange, Plan, PlannedAction, PlannedItem, PlannedMapping};
+pub use poison::{FailedAttempt, attempt, failed_again, held_back, hold_back};
 pub use waiting::needs_reading;

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    ChangesetId, Conflict, HistoryEntry, Intent, Link, Mapping, Project, ProjectId, RowVersion, Task, TaskId,
+    ChangesetId, Conflict, ConnectionId, HistoryEntry, Intent, ItemFailure, Link, Mapping, Project, ProjectId,
+    RowVersion, Task, TaskId,
 };
 
 /// What one step decided.
@@ -71,6 +72,8 @@ pub struct Unit {
     pub conflicts: Vec<ConflictWrite>,
     /// What was changed, for `why` and undo.
     pub history: Vec<HistoryEntry>,
+    /// Items whose writes fail.
+    pub failures: Vec<FailureWrite>,
 }
 
 impl Unit {
@@ -82,6 +85,7 @@ impl Unit {
             && self.intents.is_empty()
             && self.conflicts.is_empty()
             && self.history.is_empty()
+            && self.failures.is_empty()
     }
 }
 
@@ -136,6 +140,31 @@ pub struct ConflictWrite {
     /// already. An insert of a decided one with the same link, field, `local` and `remote` as an existing decided one is
     /// left out silently: a losing value is recorded once.
     pub expected: Option<RowVersion>,
+}
+
+/// What is remembered of an item whose writes fail: one record per connection and task, the last one counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FailureWrite {
+    /// It failed.
+    Record(Box<ItemFailure>),
+    /// It came through, or is to be tried as if it had never failed.
+    Clear {
+        /// The connection.
+        connection_id: ConnectionId,
+        /// The hub task.
+        task_id: TaskId,
+    },
+}
+
+impl FailureWrite {
+    /// The connection and the task it is about.
+    #[must_use]
+    pub fn key(&self) -> (ConnectionId, TaskId) {
+        match self {
+            Self::Record(failure) => (failure.connection_id, failure.task_id),
+            Self::Clear { connection_id, task_id } => (*connection_id, *task_id),
+        }
+    }
 }
 
 /// A project to write.

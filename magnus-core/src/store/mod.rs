@@ -11,13 +11,13 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 
 use crate::model::{
-    Conflict, ConflictId, ConnectionId, ConnectionSettings, ExternalId, HistoryEntry, Intent, Link, LinkId, Mapping,
-    MappingId, Project, ProjectId, Run, RunId, RunReport, RunRequest, RunState, Task, TaskId,
+    Conflict, ConflictId, ConnectionId, ConnectionSettings, ExternalId, HistoryEntry, Intent, IntentId, ItemFailure,
+    Link, LinkId, Mapping, MappingId, Project, ProjectId, Run, RunId, RunReport, RunRequest, RunState, Task, TaskId,
 };
 
 pub use changeset::{
-    ChangedRows, Changeset, CommitOutcome, ConflictWrite, LinkWrite, MappingWrite, MatchGuard, ProjectWrite,
-    StaleReason, StaleUnit, TaskWrite, Unit,
+    ChangedRows, Changeset, CommitOutcome, ConflictWrite, FailureWrite, LinkWrite, MappingWrite, MatchGuard,
+    ProjectWrite, StaleReason, StaleUnit, TaskWrite, Unit,
 };
 pub use error::{StoreError, StoreErrorKind};
 pub use lease::{Fence, Lease, LeaseAnswer};
@@ -47,6 +47,9 @@ pub trait HubStore: Debug + Send + Sync + 'static {
 
     /// What was changed on a task, oldest first.
     async fn history(&self, task: TaskId) -> Result<Vec<HistoryEntry>, StoreError>;
+
+    /// What a run changed, oldest first.
+    async fn history_of_run(&self, run: RunId) -> Result<Vec<HistoryEntry>, StoreError>;
 }
 
 /// Mappings, links, intents and conflicts.
@@ -75,6 +78,15 @@ pub trait LinkStore: Debug + Send + Sync + 'static {
 
     /// The intents of a connection that are open or uncertain, oldest first.
     async fn unsettled_intents(&self, connection: ConnectionId) -> Result<Vec<Intent>, StoreError>;
+
+    /// All intents of a run, settled ones too, oldest first.
+    async fn intents_of_run(&self, run: RunId) -> Result<Vec<Intent>, StoreError>;
+
+    /// One intent.
+    async fn intent(&self, id: IntentId) -> Result<Option<Intent>, StoreError>;
+
+    /// The items whose writes fail, of one connection or of all, oldest failure first.
+    async fn item_failures(&self, connection: Option<ConnectionId>) -> Result<Vec<ItemFailure>, StoreError>;
 
     /// Conflicts, newest first.
     async fn conflicts(&self, query: ConflictQuery) -> Result<Vec<Conflict>, StoreError>;

@@ -85,6 +85,8 @@ pub(crate) struct State {
     pub(crate) mishaps: Vec<Mishap>,
     pub(crate) down: bool,
     pub(crate) refuse: HashMap<Field, String>,
+    /// An item with this title is refused as a whole.
+    pub(crate) poison: Option<String>,
     pub(crate) meddle: Option<(u64, Field, serde_json::Value)>,
     pub(crate) meddled_over: Vec<serde_json::Value>,
 }
@@ -294,6 +296,11 @@ impl Toy {
 
     fn refusals(&self, fields: &BTreeMap<Field, RemoteValue>) -> Result<(), ConnectionError> {
         let state = self.state();
+        let title = fields.get(&Field::Title).and_then(RemoteValue::as_text);
+        if title.is_some() && title == state.poison.as_deref() {
+            let error = ConnectionError::new(ConnectionErrorKind::Rejected, "write", "not this one");
+            return Err(error);
+        }
         let rejected: Vec<RejectedField> = fields
             .keys()
             .filter_map(|field| {

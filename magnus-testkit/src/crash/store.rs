@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use magnus_core::connection::Outcome;
 use magnus_core::model::{
-    Conflict, ConflictId, ConnectionId, ConnectionSettings, ExternalId, HistoryEntry, Intent, Link, LinkId, Mapping,
-    MappingId, Project, ProjectId, Run, RunId, RunReport, RunRequest, RunState, Task, TaskId,
+    Conflict, ConflictId, ConnectionId, ConnectionSettings, ExternalId, HistoryEntry, Intent, IntentId, ItemFailure,
+    Link, LinkId, Mapping, MappingId, Project, ProjectId, Run, RunId, RunReport, RunRequest, RunState, Task, TaskId,
 };
 use magnus_core::store::{
     ChangedRows, Changeset, CommitOutcome, ConflictQuery, Enqueued, Fence, HubStore, Lease, LeaseAnswer, LeaseStore,
@@ -51,6 +51,7 @@ forward! {
         tasks(ids: Vec<TaskId>) -> Vec<Task>;
         query_tasks(query: TaskQuery) -> TaskPage;
         history(task: TaskId) -> Vec<HistoryEntry>;
+        history_of_run(run: RunId) -> Vec<HistoryEntry>;
     }
     LinkStore {
         mappings(connection: ConnectionId) -> Vec<Mapping>;
@@ -61,6 +62,9 @@ forward! {
         link_by_external(connection: ConnectionId, id: ExternalId) -> Option<Link>;
         link(id: LinkId) -> Option<Link>;
         unsettled_intents(connection: ConnectionId) -> Vec<Intent>;
+        intents_of_run(run: RunId) -> Vec<Intent>;
+        intent(id: IntentId) -> Option<Intent>;
+        item_failures(connection: Option<ConnectionId>) -> Vec<ItemFailure>;
         conflicts(query: ConflictQuery) -> Vec<Conflict>;
         conflict(id: ConflictId) -> Option<Conflict>;
     }

@@ -8,8 +8,9 @@ use async_trait::async_trait;
 use chrono::SubsecRound;
 use magnus_core::memory::MemoryStore;
 use magnus_core::model::{
-    ChangesetId, Conflict, ConflictId, ConnectionId, ConnectionSettings, ExternalId, HistoryEntry, Intent, Link,
-    LinkId, Mapping, MappingId, Project, ProjectId, Run, RunId, RunReport, RunRequest, RunState, Task, TaskId,
+    ChangesetId, Conflict, ConflictId, ConnectionId, ConnectionSettings, ExternalId, HistoryEntry, Intent, IntentId,
+    ItemFailure, Link, LinkId, Mapping, MappingId, Project, ProjectId, Run, RunId, RunReport, RunRequest, RunState,
+    Task, TaskId,
 };
 use magnus_core::store::{
     ChangedRows, Changeset, CommitOutcome, ConflictQuery, Enqueued, Fence, HubStore, Lease, LeaseAnswer, LeaseStore,
@@ -39,11 +40,12 @@ pub(crate) enum Bug {
     HidesLinksByTask,
     ListsDecidedConflicts,
     CountsNothing,
+    MixesUpFailures,
 }
 
 impl Bug {
     /// Each, with a rule that must catch it.
-    pub(crate) const ALL: [(Self, &'static str); 19] = [
+    pub(crate) const ALL: [(Self, &'static str); 20] = [
         (Self::RoundsTimes, "every_field_of_a_task_survives"),
         (Self::ForgetsTags, "every_field_of_a_task_survives"),
         (
@@ -81,6 +83,10 @@ impl Bug {
             "conflicts_are_found_by_connection_task_and_state",
         ),
         (Self::CountsNothing, "only_real_changes_are_counted"),
+        (
+            Self::MixesUpFailures,
+            "what_failed_is_remembered_replaced_and_forgotten",
+        ),
     ];
 }
 
@@ -141,6 +147,7 @@ fn split(unit: Unit) -> Vec<Unit> {
         intents: unit.intents,
         conflicts: unit.conflicts,
         history: unit.history,
+        failures: unit.failures,
         ..Unit::default()
     };
     tasks.chain(links).chain([rest]).collect()
@@ -185,6 +192,10 @@ impl HubStore for ToyStore {
         }
         Ok(history)
     }
+
+    async fn history_of_run(&self, run: RunId) -> Result<Vec<HistoryEntry>, StoreError> {
+        self.inner.history_of_run(run).await
+    }
 }
 
 #[async_trait]
@@ -223,6 +234,19 @@ impl LinkStore for ToyStore {
 
     async fn unsettled_intents(&self, connection: ConnectionId) -> Result<Vec<Intent>, StoreError> {
         self.inner.unsettled_intents(connection).await
+    }
+
+    async fn intents_of_run(&self, run: RunId) -> Result<Vec<Intent>, StoreError> {
+        self.inner.intents_of_run(run).await
+    }
+
+    async fn intent(&self, id: IntentId) -> Result<Option<Intent>, StoreError> {
+        self.inner.intent(id).await
+    }
+
+    async fn item_failures(&self, connection: Option<ConnectionId>) -> Result<Vec<ItemFailure>, StoreError> {
+        let connection = connection.filter(|_| !self.has(Bug::MixesUpFailures));
+        self.inner.item_failures(connection).await
     }
 
     async fn conflicts(&self, mut query: ConflictQuery) -> Result<Vec<Conflict>, StoreError> {

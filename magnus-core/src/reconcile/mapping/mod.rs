@@ -127,6 +127,8 @@ pub struct MappingPlan {
     pub unchanged: Vec<TaskId>,
     /// Live links.
     pub linked: u64,
+    /// Tasks whose write failed before and is not tried now.
+    pub held_back: Vec<TaskId>,
 }
 
 /// Plans one mapping. Pure and total.

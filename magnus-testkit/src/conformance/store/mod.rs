@@ -74,7 +74,9 @@ macro_rules! __store_rules {
                 every_field_of_a_link_survives,
                 projects_and_mappings_survive,
                 intents_are_replaced_by_id_and_gone_once_settled,
-                history_is_kept_in_order;
+                history_is_kept_in_order,
+                what_failed_is_remembered_replaced_and_forgotten,
+                what_a_run_did_is_found;
             commit:
                 versions_rise_with_every_write,
                 a_moved_row_leaves_out_its_unit_and_nothing_else,

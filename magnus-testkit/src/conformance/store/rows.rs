@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{NaiveDate, TimeDelta};
+use magnus_core::connection::ConnectionErrorKind;
 use magnus_core::model::{
     Base, Cursor, Direction, ExternalId, Field, HistoryEntry, Intent, IntentField, IntentId, IntentOperation,
-    IntentState, Link, LinkState, LocalBase, MappingState, Person, Priority, Project, Refusal, RemoteBase, RemoteValue,
-    RowVersion, Rule, RunId, Side, Status, ToolName, Value,
+    IntentState, ItemFailure, Link, LinkState, LocalBase, MappingState, Person, Priority, Project, Refusal, RemoteBase,
+    RemoteValue, RowVersion, Rule, RunId, Side, Status, ToolName, Value,
 };
-use magnus_core::store::{Changeset, Fence, MappingWrite, ProjectWrite, Unit};
+use magnus_core::store::{Changeset, FailureWrite, Fence, MappingWrite, ProjectWrite, Unit};
 
 use super::world::{insert_task, update_link, update_task, with_link};
 use super::{Checked, World};
@@ -269,5 +270,103 @@ pub async fn history_is_kept_in_order(world: World) -> Checked {
     world.commit_all(vec![with_link(rest, &world.link(&task, 1))]).await?;
     assert_eq!(world.store.history(task.id).await?, [first, second, third]);
     assert_eq!(world.store.history(world.task("Other").id).await?, []);
+    Ok(())
+}
+
+/// The failures of items are kept by connection and task: a later one replaces an earlier one, and clearing forgets it.
+///
+/// # Errors
+/// Whatever the store answers.
+pub async fn what_failed_is_remembered_replaced_and_forgotten(world: World) -> Checked {
+    let task = world.task("Refused");
+    world.commit_all(vec![insert_task(&task)]).await?;
+    let failure = |connection_id, failures, minutes| ItemFailure {
+        connection_id,
+        task_id: task.id,
+        kind: ConnectionErrorKind::Rejected,
+        message: "no: \u{1F6AB}".to_owned(),
+        failures,
+        attempt: "d1ge57".to_owned(),
+        run_id: RunId::generate(),
+        failed_at: world.now() + TimeDelta::minutes(minutes),
+        next_try_at: world.now() + TimeDelta::hours(1),
+    };
+    let write = |failure: &ItemFailure| Unit {
+        failures: vec![FailureWrite::Record(Box::new(failure.clone()))],
+        ..Unit::default()
+    };
+    let (first, second, elsewhere) = (
+        failure(world.here, 1, 0),
+        failure(world.here, 2, 2),
+        failure(world.there, 1, 1),
+    );
+    world.commit_all(vec![write(&first)]).await?;
+    assert_eq!(world.store.item_failures(Some(world.here)).await?, [first]);
+    world.commit_all(vec![write(&second), write(&elsewhere)]).await?;
+    let here = world.store.item_failures(Some(world.here)).await?;
+    assert_eq!(here.as_slice(), std::slice::from_ref(&second));
+    assert_eq!(
+        world.store.item_failures(None).await?,
+        [elsewhere.clone(), second],
+        "oldest first"
+    );
+    let clear = || Unit {
+        failures: vec![FailureWrite::Clear {
+            connection_id: world.here,
+            task_id: task.id,
+        }],
+        ..Unit::default()
+    };
+    world.commit_all(vec![clear()]).await?;
+    world.commit_all(vec![clear()]).await?;
+    assert_eq!(world.store.item_failures(None).await?, [elsewhere]);
+    Ok(())
+}
+
+/// What one run journalled and changed is found by the run, settled or not.
+///
+/// # Errors
+/// Whatever the store answers.
+pub async fn what_a_run_did_is_found(world: World) -> Checked {
+    let task = world.task("Told");
+    let (run, other) = (RunId::generate(), RunId::generate());
+    let entry = |run, minutes| HistoryEntry {
+        task_id: task.id,
+        run_id: Some(run),
+        connection_id: Some(world.here),
+        field: Some(Field::Title),
+        before: Value::text("before"),
+        after: Value::text("after"),
+        side: Side::Hub,
+        rule: Rule::OneMoved,
+        at: world.now() + TimeDelta::minutes(minutes),
+    };
+    let intent = |run| Intent {
+        id: IntentId::generate(),
+        connection_id: world.here,
+        mapping_id: world.mapping.id,
+        run_id: run,
+        task_id: task.id,
+        operation: IntentOperation::Create {
+            project: world.mapping.external_id.clone(),
+            greatest_seen: None,
+        },
+        fields: BTreeMap::new(),
+        state: IntentState::Settled { applied: true },
+        created_at: world.now(),
+    };
+    let (ours, theirs) = (intent(run), intent(other));
+    let (early, late) = (entry(run, 0), entry(run, 2));
+    let unit = Unit {
+        history: vec![early.clone(), entry(other, 1), late.clone()],
+        intents: vec![ours.clone(), theirs],
+        ..insert_task(&task)
+    };
+    world.commit_all(vec![unit]).await?;
+    assert_eq!(world.store.history_of_run(run).await?, [early, late]);
+    let journalled = world.store.intents_of_run(run).await?;
+    assert_eq!(journalled.as_slice(), std::slice::from_ref(&ours));
+    assert_eq!(world.store.intent(ours.id).await?, Some(ours));
+    assert_eq!(world.store.intent(IntentId::generate()).await?, None);
     Ok(())
 }
