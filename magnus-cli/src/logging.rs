@@ -1,5 +1,7 @@
 //! Logs, for those who ask for them.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 
 /// Logs to stderr what `MAGNUS_LOG` asks for. By default nothing, since errors are told by the program itself; a service
@@ -10,5 +12,6 @@ pub(crate) fn start(is_service: bool) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
 }
