@@ -14,6 +14,7 @@ mod session;
 mod settle;
 mod sync;
 mod tally;
+mod undo;
 
 use std::fmt::Debug;
 
