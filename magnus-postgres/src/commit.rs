@@ -5,7 +5,6 @@
 //! a fixed number of statements, and each stale unit adds a few more.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use magnus_core::model::{ConflictState, ConnectionId, ProjectId, TaskId};
@@ -17,7 +16,7 @@ use sqlx::PgConnection;
 
 use crate::batch::{Written, goes_together};
 use crate::columns::{Columns, to_jsonb};
-use crate::error::{failed, may_be_tried_again};
+use crate::error::{failed, may_be_tried_again, pause};
 use crate::open::finish;
 use crate::schema::Schema;
 use crate::tasks::TaskRow;
@@ -31,12 +30,13 @@ const MOST_TRIES: u32 = 6;
 #[async_trait]
 impl TaskStore for PostgresStore {
     async fn commit(&self, fence: Fence, changeset: Changeset) -> Result<CommitOutcome, StoreError> {
+        // Also after a COMMIT whose answer was lost: a changeset that stands is not committed twice.
         let mut tries = 1;
         loop {
             match self.commit_once(&fence, &changeset).await {
                 Err(error) if tries < MOST_TRIES && may_be_tried_again(&error) => {
                     tracing::debug!(%error, tries, "a commit is tried again");
-                    tokio::time::sleep(Duration::from_millis(5) * 2_u32.pow(tries)).await;
+                    pause(tries).await;
                     tries += 1;
                 }
                 answer => return answer,

@@ -27,12 +27,48 @@ pub(crate) fn is_taken(error: &sqlx::Error) -> bool {
     code(error).as_deref() == Some("23505")
 }
 
-/// Whether the transaction lost against another one and may be tried again as it is.
+/// Whether the transaction lost against another one, or its connection, and may be tried again if it can be told whether it
+/// took place.
 pub(crate) fn may_be_tried_again(error: &StoreError) -> bool {
     let source = StdError::source(error).and_then(|source| source.downcast_ref::<sqlx::Error>());
-    source
-        .and_then(code)
-        .is_some_and(|code| matches!(code.as_str(), "40001" | "40P01"))
+    source.is_some_and(|source| is_lost(source) || matches!(code(source).as_deref(), Some("40001" | "40P01")))
+}
+
+/// Whether the connection went away: the server was stopped, failed over, or cannot be reached.
+pub(crate) fn is_lost(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed | sqlx::Error::Protocol(_) => true,
+        _ => code(error).is_some_and(|code| {
+            // Not 57014: a statement that took too long would do so again.
+            code.starts_with("08") || matches!(code.as_str(), "57P01" | "57P02" | "57P03")
+        }),
+    }
+}
+
+/// How often what may be repeated is tried again after its connection was lost. Getting a new connection waits for a server
+/// that is starting.
+pub(crate) const MOST_LOSSES: u32 = 4;
+
+/// Tries what changes nothing, or nothing more when it is repeated, again after its connection was lost.
+macro_rules! patiently {
+    ($operation:expr, $attempt:expr) => {{
+        let mut losses = 0;
+        loop {
+            match $attempt.await {
+                Err(error) if losses < $crate::error::MOST_LOSSES && $crate::error::is_lost(&error) => {
+                    losses += 1;
+                    $crate::error::pause(losses).await;
+                }
+                answer => break answer.map_err($crate::error::failed($operation)),
+            }
+        }
+    }};
+}
+pub(crate) use patiently;
+
+/// The pause before something is tried again, the longer the more often it was.
+pub(crate) async fn pause(tries: u32) {
+    tokio::time::sleep(std::time::Duration::from_millis(10) * 2_u32.pow(tries.min(8))).await;
 }
 
 fn explain(error: &sqlx::Error) -> (StoreErrorKind, &'static str) {

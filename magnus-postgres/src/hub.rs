@@ -5,43 +5,47 @@ use magnus_core::model::{HistoryEntry, Priority, Project, ProjectId, RunId, Stat
 use magnus_core::store::{HubStore, StoreError, TaskPage, TaskQuery};
 
 use crate::columns::each;
-use crate::error::failed;
+use crate::error::{failed, patiently};
 use crate::{PostgresStore, history, projects, tasks};
 
 #[async_trait]
 impl HubStore for PostgresStore {
     async fn projects(&self) -> Result<Vec<Project>, StoreError> {
-        let rows = sqlx::query(self.sql("SELECT * FROM {hub}.magnus_projects ORDER BY name COLLATE \"C\", id"))
-            .fetch_all(self.pool())
-            .await
-            .map_err(failed("read projects"))?;
+        let rows = patiently!(
+            "read projects",
+            sqlx::query(self.sql("SELECT * FROM {hub}.magnus_projects ORDER BY name COLLATE \"C\", id"))
+                .fetch_all(self.pool())
+        )?;
         rows.iter().map(projects::from_row).collect()
     }
 
     async fn project(&self, id: ProjectId) -> Result<Option<Project>, StoreError> {
-        let row = sqlx::query(self.sql("SELECT * FROM {hub}.magnus_projects WHERE id = $1"))
-            .bind(id.as_uuid())
-            .fetch_optional(self.pool())
-            .await
-            .map_err(failed("read project"))?;
+        let row = patiently!(
+            "read project",
+            sqlx::query(self.sql("SELECT * FROM {hub}.magnus_projects WHERE id = $1"))
+                .bind(id.as_uuid())
+                .fetch_optional(self.pool())
+        )?;
         row.as_ref().map(projects::from_row).transpose()
     }
 
     async fn tasks_of_project(&self, project: ProjectId) -> Result<Vec<Task>, StoreError> {
-        let rows = sqlx::query(self.sql("SELECT * FROM {hub}.magnus_tasks WHERE project_id = $1 ORDER BY id"))
-            .bind(project.as_uuid())
-            .fetch_all(self.pool())
-            .await
-            .map_err(failed("read tasks"))?;
+        let rows = patiently!(
+            "read tasks",
+            sqlx::query(self.sql("SELECT * FROM {hub}.magnus_tasks WHERE project_id = $1 ORDER BY id"))
+                .bind(project.as_uuid())
+                .fetch_all(self.pool())
+        )?;
         rows.iter().map(tasks::from_row).collect()
     }
 
     async fn tasks(&self, ids: Vec<TaskId>) -> Result<Vec<Task>, StoreError> {
-        let rows = sqlx::query(self.sql("SELECT * FROM {hub}.magnus_tasks WHERE id = ANY($1) ORDER BY id"))
-            .bind(each(&ids, |id| id.as_uuid()))
-            .fetch_all(self.pool())
-            .await
-            .map_err(failed("read tasks"))?;
+        let rows = patiently!(
+            "read tasks",
+            sqlx::query(self.sql("SELECT * FROM {hub}.magnus_tasks WHERE id = ANY($1) ORDER BY id"))
+                .bind(each(&ids, |id| id.as_uuid()))
+                .fetch_all(self.pool())
+        )?;
         rows.iter().map(tasks::from_row).collect()
     }
 
@@ -102,12 +106,12 @@ impl HubStore for PostgresStore {
     }
 
     async fn history(&self, task: TaskId) -> Result<Vec<HistoryEntry>, StoreError> {
-        let rows =
+        let rows = patiently!(
+            "read history",
             sqlx::query(self.sql("SELECT * FROM {hub}.magnus_history WHERE magnus_task_id = $1 ORDER BY at, sequence"))
                 .bind(task.as_uuid())
                 .fetch_all(self.pool())
-                .await
-                .map_err(failed("read history"))?;
+        )?;
         rows.iter().map(history::from_row).collect()
     }
 

@@ -8,7 +8,7 @@ use magnus_core::store::{Fence, Lease, LeaseAnswer, LeaseStore, StoreError, Stor
 use sqlx::PgConnection;
 
 use crate::PostgresStore;
-use crate::error::{failed, is_missing_reference};
+use crate::error::{failed, is_missing_reference, patiently};
 
 /// How often a lease that was freed between two looks is asked for again.
 const TRIES: u32 = 5;
@@ -49,14 +49,15 @@ impl LeaseStore for PostgresStore {
                     epoch,
                 }));
             }
-            let other: Option<(String, Timestamp)> = sqlx::query_as(self.sql(
-                "SELECT holder, expires_at FROM {hub}.magnus_leases
+            let other: Option<(String, Timestamp)> = patiently!(
+                OPERATION,
+                sqlx::query_as(self.sql(
+                    "SELECT holder, expires_at FROM {hub}.magnus_leases
                  WHERE connection_id = $1 AND holder IS NOT NULL AND expires_at IS NOT NULL",
-            ))
-            .bind(connection.as_uuid())
-            .fetch_optional(self.pool())
-            .await
-            .map_err(failed(OPERATION))?;
+                ))
+                .bind(connection.as_uuid())
+                .fetch_optional(self.pool())
+            )?;
             if let Some((holder, expires_at)) = other {
                 return Ok(LeaseAnswer::Held { holder, expires_at });
             }
@@ -66,32 +67,31 @@ impl LeaseStore for PostgresStore {
     }
 
     async fn renew_lease(&self, lease: Lease, ttl: Duration) -> Result<bool, StoreError> {
-        let renewed = sqlx::query(self.sql(
-            "UPDATE {hub}.magnus_leases
+        let renewed = patiently!(
+            "renew lease",
+            sqlx::query(self.sql(
+                "UPDATE {hub}.magnus_leases
              SET expires_at = coalesce($4, clock_timestamp()) + $5 * interval '1 microsecond'
              WHERE connection_id = $1 AND epoch = $2 AND holder = $3
                AND expires_at > coalesce($4, clock_timestamp())",
-        ))
-        .bind(lease.connection_id.as_uuid())
-        .bind(lease.epoch)
-        .bind(&lease.holder)
-        .bind(self.set_time())
-        .bind(microseconds(ttl)?)
-        .execute(self.pool())
-        .await
-        .map_err(failed("renew lease"))?;
+            ))
+            .bind(lease.connection_id.as_uuid())
+            .bind(lease.epoch)
+            .bind(&lease.holder)
+            .bind(self.set_time())
+            .bind(microseconds(ttl)?)
+            .execute(self.pool())
+        )?;
         Ok(renewed.rows_affected() == 1)
     }
 
     async fn release_lease(&self, lease: Lease) -> Result<(), StoreError> {
-        sqlx::query(self.sql(
+        patiently!("release lease", sqlx::query(self.sql(
             "UPDATE {hub}.magnus_leases SET holder = NULL, expires_at = NULL WHERE connection_id = $1 AND epoch = $2",
         ))
         .bind(lease.connection_id.as_uuid())
         .bind(lease.epoch)
-        .execute(self.pool())
-        .await
-        .map_err(failed("release lease"))?;
+        .execute(self.pool()))?;
         Ok(())
     }
 }

@@ -13,98 +13,96 @@ use sqlx::postgres::PgRow;
 
 use crate::batch::Written;
 use crate::columns::{Columns, each, text, to_json, try_each};
-use crate::error::failed;
+use crate::error::{failed, patiently};
 use crate::schema::Schema;
 use crate::{PostgresStore, conflicts, failures, intents, mappings};
 
 #[async_trait]
 impl LinkStore for PostgresStore {
     async fn mappings(&self, connection: ConnectionId) -> Result<Vec<Mapping>, StoreError> {
-        let rows = sqlx::query(self.sql(
-            "SELECT * FROM {hub}.magnus_project_mappings WHERE connection_id = $1 AND set_aside IS NULL
+        let rows = patiently!(
+            "read mappings",
+            sqlx::query(self.sql(
+                "SELECT * FROM {hub}.magnus_project_mappings WHERE connection_id = $1 AND set_aside IS NULL
              ORDER BY external_project_name COLLATE \"C\", id",
-        ))
-        .bind(connection.as_uuid())
-        .fetch_all(self.pool())
-        .await
-        .map_err(failed("read mappings"))?;
+            ))
+            .bind(connection.as_uuid())
+            .fetch_all(self.pool())
+        )?;
         rows.iter().map(mappings::from_row).collect()
     }
 
     async fn all_mappings(&self) -> Result<Vec<Mapping>, StoreError> {
-        let rows = sqlx::query(self.sql(
-            "SELECT * FROM {hub}.magnus_project_mappings WHERE set_aside IS NULL
+        let rows = patiently!(
+            "read mappings",
+            sqlx::query(self.sql(
+                "SELECT * FROM {hub}.magnus_project_mappings WHERE set_aside IS NULL
              ORDER BY external_project_name COLLATE \"C\", id",
-        ))
-        .fetch_all(self.pool())
-        .await
-        .map_err(failed("read mappings"))?;
+            ))
+            .fetch_all(self.pool())
+        )?;
         rows.iter().map(mappings::from_row).collect()
     }
 
     async fn links(&self, connection: ConnectionId) -> Result<Vec<Link>, StoreError> {
-        let rows = sqlx::query(self.sql(
+        let rows =
+            patiently!("read links", sqlx::query(self.sql(
             "SELECT * FROM {hub}.magnus_task_mappings WHERE connection_id = $1 AND set_aside IS NULL ORDER BY id",
         ))
         .bind(connection.as_uuid())
-        .fetch_all(self.pool())
-        .await
-        .map_err(failed("read links"))?;
+        .fetch_all(self.pool()))?;
         rows.iter().map(from_row).collect()
     }
 
     async fn links_of_mapping(&self, mapping: MappingId) -> Result<Vec<Link>, StoreError> {
-        let rows = sqlx::query(self.sql(
+        let rows = patiently!("read links", sqlx::query(self.sql(
             "SELECT * FROM {hub}.magnus_task_mappings WHERE project_mapping_id = $1 AND set_aside IS NULL ORDER BY id",
         ))
         .bind(mapping.as_uuid())
-        .fetch_all(self.pool())
-        .await
-        .map_err(failed("read links"))?;
+        .fetch_all(self.pool()))?;
         rows.iter().map(from_row).collect()
     }
 
     async fn links_of_tasks(&self, tasks: Vec<TaskId>) -> Result<Vec<Link>, StoreError> {
-        let rows = sqlx::query(self.sql(
+        let rows = patiently!("read links", sqlx::query(self.sql(
             "SELECT * FROM {hub}.magnus_task_mappings WHERE magnus_task_id = ANY($1) AND set_aside IS NULL ORDER BY id",
         ))
         .bind(each(&tasks, |task| task.as_uuid()))
-        .fetch_all(self.pool())
-        .await
-        .map_err(failed("read links"))?;
+        .fetch_all(self.pool()))?;
         rows.iter().map(from_row).collect()
     }
 
     async fn link_by_external(&self, connection: ConnectionId, id: ExternalId) -> Result<Option<Link>, StoreError> {
-        let row = sqlx::query(self.sql(
-            "SELECT * FROM {hub}.magnus_task_mappings
+        let row = patiently!(
+            "read link",
+            sqlx::query(self.sql(
+                "SELECT * FROM {hub}.magnus_task_mappings
              WHERE connection_id = $1 AND external_task_id = $2 AND set_aside IS NULL",
-        ))
-        .bind(connection.as_uuid())
-        .bind(text(id.as_str()))
-        .fetch_optional(self.pool())
-        .await
-        .map_err(failed("read link"))?;
+            ))
+            .bind(connection.as_uuid())
+            .bind(text(id.as_str()))
+            .fetch_optional(self.pool())
+        )?;
         row.as_ref().map(from_row).transpose()
     }
 
     async fn link(&self, id: LinkId) -> Result<Option<Link>, StoreError> {
-        let row = sqlx::query(self.sql("SELECT * FROM {hub}.magnus_task_mappings WHERE id = $1 AND set_aside IS NULL"))
-            .bind(id.as_uuid())
-            .fetch_optional(self.pool())
-            .await
-            .map_err(failed("read link"))?;
+        let row = patiently!(
+            "read link",
+            sqlx::query(self.sql("SELECT * FROM {hub}.magnus_task_mappings WHERE id = $1 AND set_aside IS NULL"))
+                .bind(id.as_uuid())
+                .fetch_optional(self.pool())
+        )?;
         row.as_ref().map(from_row).transpose()
     }
 
     async fn unsettled_intents(&self, connection: ConnectionId) -> Result<Vec<Intent>, StoreError> {
-        let rows = sqlx::query(self.sql(
+        let rows =
+            patiently!("read intents", sqlx::query(self.sql(
             "SELECT * FROM {hub}.magnus_intents WHERE connection_id = $1 AND NOT settled ORDER BY created_at, id",
         ))
         .bind(connection.as_uuid())
-        .fetch_all(self.pool())
-        .await
-        .map_err(failed("read intents"))?;
+        .fetch_all(self.pool()))?;
         rows.iter().map(intents::from_row).collect()
     }
 
@@ -140,30 +138,30 @@ impl LinkStore for PostgresStore {
     }
 
     async fn conflicts(&self, query: ConflictQuery) -> Result<Vec<Conflict>, StoreError> {
-        let rows = sqlx::query(self.sql(
-            "SELECT * FROM {hub}.magnus_sync_conflicts
+        let rows = patiently!(
+            "read conflicts",
+            sqlx::query(self.sql(
+                "SELECT * FROM {hub}.magnus_sync_conflicts
              WHERE link_id IS NOT NULL AND field IS NOT NULL
                AND ($1::uuid IS NULL OR connection_id = $1) AND ($2::uuid IS NULL OR magnus_entity_id = $2)
                AND (NOT $3 OR status = 'pending')
              ORDER BY created_at DESC, id DESC",
-        ))
-        .bind(query.connection_id.map(ConnectionId::as_uuid))
-        .bind(query.task_id.map(TaskId::as_uuid))
-        .bind(query.open_only)
-        .fetch_all(self.pool())
-        .await
-        .map_err(failed("read conflicts"))?;
+            ))
+            .bind(query.connection_id.map(ConnectionId::as_uuid))
+            .bind(query.task_id.map(TaskId::as_uuid))
+            .bind(query.open_only)
+            .fetch_all(self.pool())
+        )?;
         rows.iter().map(conflicts::from_row).collect()
     }
 
     async fn conflict(&self, id: ConflictId) -> Result<Option<Conflict>, StoreError> {
-        let row = sqlx::query(self.sql(
+        let row =
+            patiently!("read conflict", sqlx::query(self.sql(
             "SELECT * FROM {hub}.magnus_sync_conflicts WHERE id = $1 AND link_id IS NOT NULL AND field IS NOT NULL",
         ))
         .bind(id.as_uuid())
-        .fetch_optional(self.pool())
-        .await
-        .map_err(failed("read conflict"))?;
+        .fetch_optional(self.pool()))?;
         row.as_ref().map(conflicts::from_row).transpose()
     }
 }

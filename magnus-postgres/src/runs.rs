@@ -10,7 +10,7 @@ use sqlx::postgres::PgRow;
 
 use crate::PostgresStore;
 use crate::columns::{Columns, text, to_jsonb};
-use crate::error::failed;
+use crate::error::{failed, patiently};
 use crate::leases::{check_fence, unknown_connection};
 use crate::open::finish;
 use crate::schema::Schema;
@@ -107,6 +107,7 @@ impl RunStore for PostgresStore {
                 format!("{state} does not end a run"),
             ));
         }
+        // Whoever calls tries again: ending twice changes nothing.
         let mut transaction = self.begin(OPERATION).await?;
         let Some(mut run) = run_by_id(&mut transaction, self.schema(), id).await? else {
             return Err(StoreError::new(
@@ -171,35 +172,37 @@ impl RunStore for PostgresStore {
     }
 
     async fn run(&self, id: RunId) -> Result<Option<Run>, StoreError> {
-        let row =
+        let row = patiently!(
+            "read run",
             sqlx::query(self.sql("SELECT * FROM {hub}.magnus_sync_log WHERE id = $1 AND connection_id IS NOT NULL"))
                 .bind(id.as_uuid())
                 .fetch_optional(self.pool())
-                .await
-                .map_err(failed("read run"))?;
+        )?;
         row.as_ref().map(from_row).transpose()
     }
 
     async fn recent_runs(&self, limit: usize) -> Result<Vec<Run>, StoreError> {
-        let rows = sqlx::query(self.sql(
-            "SELECT * FROM {hub}.magnus_sync_log WHERE connection_id IS NOT NULL
+        let rows = patiently!(
+            "read runs",
+            sqlx::query(self.sql(
+                "SELECT * FROM {hub}.magnus_sync_log WHERE connection_id IS NOT NULL
              ORDER BY queued_at DESC, id DESC LIMIT $1",
-        ))
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(self.pool())
-        .await
-        .map_err(failed("read runs"))?;
+            ))
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(self.pool())
+        )?;
         rows.iter().map(from_row).collect()
     }
 
     async fn unfinished_runs(&self) -> Result<Vec<Run>, StoreError> {
-        let rows = sqlx::query(self.sql(
-            "SELECT * FROM {hub}.magnus_sync_log
+        let rows = patiently!(
+            "read runs",
+            sqlx::query(self.sql(
+                "SELECT * FROM {hub}.magnus_sync_log
              WHERE status IN ('queued', 'started') AND connection_id IS NOT NULL ORDER BY queued_at, id",
-        ))
-        .fetch_all(self.pool())
-        .await
-        .map_err(failed("read runs"))?;
+            ))
+            .fetch_all(self.pool())
+        )?;
         rows.iter().map(from_row).collect()
     }
 }

@@ -9,27 +9,28 @@ use uuid::Uuid;
 
 use crate::PostgresStore;
 use crate::columns::{Columns, text, to_jsonb};
-use crate::error::{failed, is_taken};
+use crate::error::{failed, is_taken, patiently};
 use crate::open::finish;
 use crate::schema::Schema;
 
 #[async_trait]
 impl SettingsStore for PostgresStore {
     async fn connections(&self) -> Result<Vec<ConnectionSettings>, StoreError> {
-        let rows =
+        let rows = patiently!(
+            "read connections",
             sqlx::query(self.sql("SELECT * FROM {hub}.magnus_pm_connections ORDER BY display_name COLLATE \"C\""))
                 .fetch_all(self.pool())
-                .await
-                .map_err(failed("read connections"))?;
+        )?;
         rows.iter().map(from_row).collect()
     }
 
     async fn connection(&self, id: ConnectionId) -> Result<Option<ConnectionSettings>, StoreError> {
-        let row = sqlx::query(self.sql("SELECT * FROM {hub}.magnus_pm_connections WHERE id = $1"))
-            .bind(id.as_uuid())
-            .fetch_optional(self.pool())
-            .await
-            .map_err(failed("read connection"))?;
+        let row = patiently!(
+            "read connection",
+            sqlx::query(self.sql("SELECT * FROM {hub}.magnus_pm_connections WHERE id = $1"))
+                .bind(id.as_uuid())
+                .fetch_optional(self.pool())
+        )?;
         row.as_ref().map(from_row).transpose()
     }
 
@@ -77,11 +78,11 @@ impl SettingsStore for PostgresStore {
     }
 
     async fn due_connections(&self) -> Result<Vec<ConnectionId>, StoreError> {
-        let ids: Vec<Uuid> =
+        let ids: Vec<Uuid> = patiently!(
+            "read due connections",
             sqlx::query_scalar(self.sql("SELECT connection_id FROM {hub}.magnus_due ORDER BY connection_id"))
                 .fetch_all(self.pool())
-                .await
-                .map_err(failed("read due connections"))?;
+        )?;
         Ok(ids.into_iter().map(ConnectionId::from_uuid).collect())
     }
 
@@ -97,23 +98,27 @@ impl SettingsStore for PostgresStore {
         } else {
             "DELETE FROM {hub}.magnus_sealed WHERE connection_id = $1 AND name = $2 AND $3::bytea IS NULL"
         };
-        sqlx::query(self.sql(statement))
-            .bind(connection.as_uuid())
-            .bind(name)
-            .bind(sealed)
-            .execute(self.pool())
-            .await
-            .map_err(failed("put sealed"))?;
+        patiently!(
+            "put sealed",
+            sqlx::query(self.sql(statement))
+                .bind(connection.as_uuid())
+                .bind(&name)
+                .bind(&sealed)
+                .execute(self.pool())
+        )?;
         Ok(())
     }
 
     async fn get_sealed(&self, connection: ConnectionId, name: String) -> Result<Option<Vec<u8>>, StoreError> {
-        sqlx::query_scalar(self.sql("SELECT sealed FROM {hub}.magnus_sealed WHERE connection_id = $1 AND name = $2"))
+        patiently!(
+            "get sealed",
+            sqlx::query_scalar(
+                self.sql("SELECT sealed FROM {hub}.magnus_sealed WHERE connection_id = $1 AND name = $2")
+            )
             .bind(connection.as_uuid())
-            .bind(name)
+            .bind(&name)
             .fetch_optional(self.pool())
-            .await
-            .map_err(failed("get sealed"))
+        )
     }
 }
 
