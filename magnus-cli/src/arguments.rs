@@ -5,7 +5,7 @@ use magnus_core::model::Direction;
 
 use crate::command::{
     conflicts, connect, disconnect, halted, keys, map, map_status, map_users, migrate, plan, projects, resolve, retry,
-    serve, set, sync, task, tasks, tokens, why,
+    serve, set, sync, task, tasks, tokens, undo, why,
 };
 use crate::exit;
 
@@ -65,6 +65,8 @@ pub(crate) enum Command {
     Confirm(halted::Arguments),
     /// Drop the plan of a run that a guard halted
     Discard(halted::Arguments),
+    /// Take back what a run did, as far as nobody has changed it since
+    Undo(undo::Arguments),
     /// Tell the story of one task: what changed it, when, and by which rule
     Why(why::Arguments),
     /// List the conflicts that wait for a person

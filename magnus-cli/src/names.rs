@@ -121,6 +121,14 @@ pub(crate) async fn conflict(store: &dyn TaskStore, wanted: &str) -> Result<Conf
     one("conflict", wanted, found, &open, |conflict| conflict.id.to_string()).cloned()
 }
 
+/// The run of this id.
+pub(crate) async fn run(store: &dyn TaskStore, wanted: &str) -> Result<Run, Failure> {
+    let all = store.recent_runs(MOST_RUNS).await?;
+    let known: Vec<String> = all.iter().take(5).map(|run| short(run.id)).collect();
+    let found = all.iter().filter(|run| is_named(run.id, wanted)).collect();
+    one("run", wanted, found, &known, |run| run.id.to_string()).cloned()
+}
+
 /// The halted run of this id.
 pub(crate) async fn halted_run(store: &dyn TaskStore, wanted: &str) -> Result<Run, Failure> {
     let all = store.recent_runs(MOST_RUNS).await?;

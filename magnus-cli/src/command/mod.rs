@@ -21,6 +21,7 @@ pub(crate) mod sync;
 pub(crate) mod task;
 pub(crate) mod tasks;
 pub(crate) mod tokens;
+pub(crate) mod undo;
 pub(crate) mod why;
 
 use crate::answer::Answer;
@@ -65,6 +66,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Answer, Failure> {
         Command::Task(command) => task::run(&house, command).await,
         Command::Conflicts(options) => conflicts::run(&house, options).await,
         Command::Resolve(options) => resolve::run(&house, options).await,
+        Command::Undo(options) => undo::run(&house, options, arguments.json).await,
         Command::Retry(options) => retry::run(&house, options).await,
     };
     house.close().await;

@@ -184,7 +184,7 @@ impl Session {
 
     /// Commits what changes in the hub. Answers the entries that go to the tool, and whether something went stale and
     /// must be planned anew.
-    async fn execute_hub(&mut self, mut entries: Vec<Entry>) -> Result<(Vec<Entry>, bool), RunError> {
+    pub(super) async fn execute_hub(&mut self, mut entries: Vec<Entry>) -> Result<(Vec<Entry>, bool), RunError> {
         let mut units = Vec::new();
         let mut owners = Vec::new();
         for (index, entry) in entries.iter_mut().enumerate() {

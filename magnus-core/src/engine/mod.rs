@@ -15,6 +15,7 @@ mod session;
 mod settle;
 mod sync;
 mod tally;
+mod undo;
 
 use std::fmt::Debug;
 

@@ -174,7 +174,7 @@ impl Session {
         match self.connection.read(vec![request]).await?.pop() {
             Some(Reading::Absent) => {
                 let mut unit = closing(intent, true);
-                self.mark_gone_local(*link_id, &mut unit).await?;
+                self.mark_gone(*link_id, &mut unit).await?;
                 self.commit_unit(unit).await?;
             }
             Some(Reading::Denied) | None => self.leave(intent, "the tool does not let us look".to_owned()),

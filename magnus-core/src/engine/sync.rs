@@ -225,6 +225,13 @@ impl SyncEngine for Engine {
 
     async fn plan(&self, request: RunRequest, context: RunContext) -> Result<Plan, RunError> {
         let mut session = self.session(&request, context).await?;
+        if let (Some(undone), false) = (request.undo.first(), request.sync) {
+            let undo = session.plan_undo(*undone).await?;
+            for (plan, _) in &undo.plans {
+                session.report.counts.tasks += count(plan);
+            }
+            return Ok(session.show_undo(&undo, session.halts(&undo.plans, None)));
+        }
         let mut active = session.projects(request.scope, false).await?;
         session.require_some(&active)?;
         let ids = active.iter().map(|active| active.mapping.external_id.clone()).collect();
@@ -271,15 +278,25 @@ impl Session {
     /// The run itself. Answers why a guard halted it, if one did.
     async fn run(&mut self, request: &RunRequest) -> Result<Option<Plan>, RunError> {
         self.checkpoint()?;
-        let mut active = self.projects(request.scope, true).await?;
+        let scope = if request.sync { request.scope } else { Scope::Tasks };
+        let mut active = self.projects(scope, true).await?;
         self.require_some(&active)?;
-        if request.scope == Scope::Projects {
+        if scope == Scope::Projects {
             return Ok(None);
         }
         let mappings: Vec<_> = active.iter().map(|active| active.mapping.clone()).collect();
         let ids = mappings.iter().map(|mapping| mapping.external_id.clone()).collect();
         let tables = self.connection.translator(ids).await?;
         self.recover(&mappings, &tables).await?;
+        for undone in &request.undo {
+            let halted = self.undo(*undone, request, &tables).await?;
+            if halted.is_some() {
+                return Ok(halted);
+            }
+        }
+        if !request.sync {
+            return Ok(None);
+        }
         let all_read = self.observe_all(&mut active, request.trigger, &tables).await?;
         let plans = self.plans(&active, &tables, all_read).await?;
         let confirmed = self.confirmed(request).await?;
@@ -307,7 +324,7 @@ impl Session {
     }
 
     /// The plan that a person has confirmed.
-    async fn confirmed(&self, request: &RunRequest) -> Result<Option<Plan>, RunError> {
+    pub(super) async fn confirmed(&self, request: &RunRequest) -> Result<Option<Plan>, RunError> {
         let Some(id) = request.confirm else { return Ok(None) };
         let halted = self.store.run(id).await?;
         let plan = halted

@@ -115,6 +115,11 @@ impl Tally {
         }
     }
 
+    /// Whether it is said how a task ended.
+    pub(super) fn knows(&self, task: TaskId) -> bool {
+        self.records.contains_key(&Key::Task(task))
+    }
+
     /// Whether a task was looked at and is as it should be.
     pub(super) fn has_come_through(&self, task: TaskId) -> bool {
         self.records

@@ -14,6 +14,7 @@ mod matching;
 mod observation;
 mod plan;
 mod poison;
+mod undo;
 mod waiting;
 
 pub use decide::{FieldDecision, FieldInput, Hold, decide};
@@ -25,4 +26,5 @@ pub use matching::{Candidate, Matches, match_items};
 pub use observation::{Absence, Observation};
 pub use plan::{FieldChange, Plan, PlannedAction, PlannedItem, PlannedMapping};
 pub use poison::{FailedAttempt, attempt, failed_again, held_back, hold_back};
+pub use undo::{UndoInput, plan_undo};
 pub use waiting::needs_reading;

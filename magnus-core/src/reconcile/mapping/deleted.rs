@@ -2,10 +2,7 @@
 
 use super::planner::Planner;
 use super::{Entry, Push};
-use crate::model::{
-    DeletionPolicy, Field, HistoryEntry, Link, LinkState, LocalBase, RemoteBase, RemoteTask, Rule, Side, Status, Task,
-    Value,
-};
+use crate::model::{DeletionPolicy, Field, HistoryEntry, Link, LinkState, RemoteTask, Rule, Side, Status, Task, Value};
 use crate::reconcile::lens::{Lens, Sendable};
 use crate::reconcile::observation::Absence;
 use crate::reconcile::plan::PlannedAction;
@@ -69,7 +66,7 @@ impl<'a> Planner<'a> {
         if policy == DeletionPolicy::Keep || !self.setting().direction.pulls() {
             return self.relink(task, link, gone, "gone in the tool; kept in the hub");
         }
-        if edited_in_hub(task, link) {
+        if link.moved_in_hub(task) {
             return self.relink(
                 task,
                 link,
@@ -143,7 +140,7 @@ impl<'a> Planner<'a> {
                 reason,
             );
         }
-        if remote.is_some_and(|remote| edited_in_tool(link, remote)) {
+        if remote.is_some_and(|remote| link.moved_in_tool(remote)) {
             return self.relink(
                 task,
                 link,
@@ -189,20 +186,4 @@ impl<'a> Planner<'a> {
             push: Some(push),
         });
     }
-}
-
-fn edited_in_hub(task: &Task, link: &Link) -> bool {
-    link.bases.iter().any(|(field, base)| match &base.local {
-        LocalBase::Agreed(value) => !value.is_same(&task.get(*field), *field),
-        LocalBase::Unsent => false,
-    })
-}
-
-fn edited_in_tool(link: &Link, remote: &RemoteTask) -> bool {
-    link.bases
-        .iter()
-        .any(|(field, base)| match (&base.remote, remote.fields.get(field)) {
-            (RemoteBase::Agreed(value), Some(now)) => !now.derived && *value != now.value,
-            _ => false,
-        })
 }
