@@ -145,13 +145,13 @@ pub(crate) struct FieldProblem {
     pub(crate) message: String,
 }
 
-/// What went wrong (RFC 9457).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(example = json!({
+/// What went wrong, as it is sent (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem, example = json!({
     "type": "urn:magnus:problem:not-found", "title": "There is no such thing", "status": 404,
     "detail": "there is no connection 0190c0de-0000-7000-8000-000000000000"
 }))]
-pub(crate) struct Problem {
+pub(crate) struct ProblemOut {
     /// Which kind of problem it is: `urn:magnus:problem:` and a word that never changes.
     #[serde(rename = "type")]
     kind: String,
@@ -167,21 +167,27 @@ pub(crate) struct Problem {
     errors: Vec<FieldProblem>,
     /// The run that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = Uuid)]
     run_id: Option<String>,
-    #[serde(skip)]
-    retry_after_seconds: Option<u64>,
+}
+
+/// What went wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    kind: Kind,
+    detail: String,
+    errors: Vec<FieldProblem>,
+    run: Option<RunId>,
+    retry_after_seconds: Option<u32>,
 }
 
 impl Problem {
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        let (word, status, title) = kind.facts();
         Self {
-            kind: format!("urn:magnus:problem:{word}"),
-            title: title.to_owned(),
-            status: status.as_u16(),
+            kind,
             detail: detail.into(),
             errors: Vec::new(),
-            run_id: None,
+            run: None,
             retry_after_seconds: None,
         }
     }
@@ -218,19 +224,31 @@ impl Problem {
     }
 
     #[must_use]
-    pub(crate) fn with_run(mut self, run: RunId) -> Self {
-        self.run_id = Some(run.to_string());
+    pub(crate) const fn with_run(mut self, run: RunId) -> Self {
+        self.run = Some(run);
         self
     }
 
     #[must_use]
-    pub(crate) const fn retry_after(mut self, seconds: u64) -> Self {
+    pub(crate) const fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after_seconds = Some(seconds);
         self
     }
 
-    pub(crate) fn status(&self) -> StatusCode {
-        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.kind.facts().1
+    }
+
+    pub(crate) fn out(self) -> ProblemOut {
+        let (word, status, title) = self.kind.facts();
+        ProblemOut {
+            kind: format!("urn:magnus:problem:{word}"),
+            title: title.to_owned(),
+            status: status.as_u16(),
+            detail: self.detail,
+            errors: self.errors,
+            run_id: self.run.map(|run| run.to_string()),
+        }
     }
 
     pub(crate) fn detail(&self) -> &str {
@@ -242,10 +260,11 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.status();
         if status.is_server_error() {
-            tracing::warn!(status = self.status, kind = %self.kind, detail = %self.detail, "a request failed");
+            tracing::warn!(%status, kind = ?self.kind, detail = %self.detail, "a request failed");
         }
+        let retry_after_seconds = self.retry_after_seconds;
         // Only texts and numbers: it cannot fail, and if it did an empty body would do.
-        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let body = serde_json::to_vec(&self.out()).unwrap_or_default();
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
@@ -255,7 +274,7 @@ impl IntoResponse for Problem {
                 HeaderValue::from_static("Bearer realm=\"magnus\""),
             );
         }
-        if let Some(seconds) = self.retry_after_seconds {
+        if let Some(seconds) = retry_after_seconds {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
@@ -398,7 +417,11 @@ mod tests {
             (ConnectionErrorKind::Protocol, 502),
         ] {
             let error = ConnectionError::new(kind, "check", "words");
-            assert_eq!(Problem::from(RunError::from(error)).status, status, "{kind:?}");
+            assert_eq!(
+                Problem::from(RunError::from(error)).status().as_u16(),
+                status,
+                "{kind:?}"
+            );
         }
     }
 }

@@ -34,7 +34,6 @@ const MOST_BYTES: usize = 1024 * 1024;
 ///
 /// # Panics
 /// Outside of a tokio runtime.
-#[must_use]
 pub fn router(orchestrator: Orchestrator, options: ServiceOptions) -> Router {
     let app = Shared::new(orchestrator, options);
     let (guarded, api) = OpenApiRouter::with_openapi(openapi::head())
@@ -51,6 +50,7 @@ pub fn router(orchestrator: Orchestrator, options: ServiceOptions) -> Router {
         .routes(routes!(runs::read))
         .routes(routes!(runs::cancel))
         .routes(routes!(runs::confirm))
+        .routes(routes!(runs::undo))
         .routes(routes!(unified::tasks))
         .routes(routes!(unified::dashboard))
         .routes(routes!(unified::overdue))
@@ -58,6 +58,7 @@ pub fn router(orchestrator: Orchestrator, options: ServiceOptions) -> Router {
         .routes(routes!(tasks::list, tasks::add))
         .routes(routes!(tasks::read, tasks::change, tasks::remove))
         .routes(routes!(tasks::story))
+        .routes(routes!(tasks::retry))
         .routes(routes!(conflicts::list))
         .routes(routes!(conflicts::resolve))
         .routes(routes!(health::metrics))
@@ -89,7 +90,6 @@ pub fn router(orchestrator: Orchestrator, options: ServiceOptions) -> Router {
 }
 
 /// A service that cannot work for want of its database: it lives, and answers everything else with 503.
-#[must_use]
 pub fn unavailable(reason: &str) -> Router {
     let problem = Problem::new(Kind::Unavailable, reason).retry_after(5);
     Router::new()

@@ -150,7 +150,7 @@ async fn work(
     let secrets = house.secrets()?;
     let transport = Arc::new(Metered::new(house::transport()?, calls.clone()));
     let engine = Arc::new(house::dressed(house::engine_over(
-        transport.clone(),
+        Arc::clone(&transport) as _,
         Arc::clone(&house.store),
         Arc::clone(&secrets),
     )));

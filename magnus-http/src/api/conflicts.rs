@@ -11,7 +11,7 @@ use utoipa::IntoParams;
 
 use super::cursor;
 use crate::extract::{Body, Id, Params};
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemOut};
 use crate::shape::conflict::{ConflictOut, Conflicts, ResolveIn, Resolved};
 use crate::shape::value::{from_json, name_of};
 use crate::state::{App, Shared};
@@ -88,7 +88,7 @@ async fn conflicts_out(app: &Shared, conflicts: &[Conflict]) -> Result<Vec<Confl
 #[utoipa::path(post, path = "/conflicts/{id}/resolve", tag = "conflicts", request_body = ResolveIn, params(
     ("id" = uuid::Uuid, Path, description = "The conflict")), responses(
     (status = 200, description = "It is settled", body = Resolved),
-    (status = 409, description = "It is settled already, or its values changed meanwhile", body = Problem,
+    (status = 409, description = "It is settled already, or its values changed meanwhile", body = ProblemOut,
      content_type = "application/problem+json")))]
 pub(crate) async fn resolve(
     State(app): State<App>,

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use super::once::{self, Once};
 use crate::access::address;
 use crate::extract::{Body, Id, Raw, from_json, word};
-use crate::problem::{Kind, Problem};
+use crate::problem::{Kind, Problem, ProblemOut};
 use crate::shape::connection::{Connected, ConnectionIn, ConnectionOut, ConnectionPatch, Connections, Tested};
 use crate::shape::value::check_name;
 use crate::state::{App, Shared};
@@ -56,8 +56,8 @@ pub(crate) async fn read(State(app): State<App>, Id(id): Id<ConnectionId>) -> Re
     ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key, it takes effect once")),
     responses(
     (status = 201, description = "It is connected", body = Connected),
-    (status = 409, description = "The name is taken", body = Problem, content_type = "application/problem+json"),
-    (status = 502, description = "The tool cannot be reached", body = Problem, content_type = "application/problem+json"),
+    (status = 409, description = "The name is taken", body = ProblemOut, content_type = "application/problem+json"),
+    (status = 502, description = "The tool cannot be reached", body = ProblemOut, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn add(State(app): State<App>, headers: HeaderMap, body: BodyBytes) -> Result<Response, Problem> {
     let task = match once::begin(&app, &headers, "POST /connections", &body.0).await? {
@@ -187,8 +187,8 @@ fn options(before: &ConnectionOptions, changes: &Map<String, Value>) -> Result<C
 #[utoipa::path(patch, path = "/connections/{id}", tag = "connections", request_body = ConnectionPatch, params(
     ("id" = uuid::Uuid, Path, description = "The connection")), responses(
     (status = 200, description = "The connection as it is now", body = ConnectionOut),
-    (status = 409, description = "The name is taken", body = Problem, content_type = "application/problem+json"),
-    (status = 502, description = "The tool cannot be reached", body = Problem, content_type = "application/problem+json"),
+    (status = 409, description = "The name is taken", body = ProblemOut, content_type = "application/problem+json"),
+    (status = 502, description = "The tool cannot be reached", body = ProblemOut, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn change(
     State(app): State<App>,
@@ -270,7 +270,7 @@ fn apply(settings: &mut ConnectionSettings, patch: &ConnectionPatch) -> Result<(
 #[utoipa::path(delete, path = "/connections/{id}", tag = "connections", params(
     ("id" = uuid::Uuid, Path, description = "The connection")), responses(
     (status = 204, description = "It is removed"),
-    (status = 409, description = "It is being synced", body = Problem, content_type = "application/problem+json")))]
+    (status = 409, description = "It is being synced", body = ProblemOut, content_type = "application/problem+json")))]
 pub(crate) async fn remove(State(app): State<App>, Id(id): Id<ConnectionId>) -> Result<StatusCode, Problem> {
     let removed = app.hub.remove_connection(id, app.options.secrets.as_ref()).await?;
     app.options.webhook_secrets.delete(id).await?;

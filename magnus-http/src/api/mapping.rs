@@ -11,7 +11,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::extract::{Id, Params, Raw, from_json};
-use crate::problem::{Kind, Problem};
+use crate::problem::{Kind, Problem, ProblemOut};
 use crate::shape::connection::{ExternalProject, ExternalProjects, MapProject, ProjectMapped};
 use crate::state::{App, Shared};
 
@@ -27,8 +27,8 @@ async fn listed(app: &Shared, id: ConnectionId) -> Result<Vec<RemoteProject>, Pr
 #[utoipa::path(get, path = "/connections/{id}/projects", tag = "connections", params(
     ("id" = uuid::Uuid, Path, description = "The connection")), responses(
     (status = 200, description = "The tool's projects", body = ExternalProjects),
-    (status = 409, description = "There is no key", body = Problem, content_type = "application/problem+json"),
-    (status = 502, description = "The tool cannot be reached", body = Problem, content_type = "application/problem+json"),
+    (status = 409, description = "There is no key", body = ProblemOut, content_type = "application/problem+json"),
+    (status = 502, description = "The tool cannot be reached", body = ProblemOut, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn list(State(app): State<App>, Id(id): Id<ConnectionId>) -> Result<Json<ExternalProjects>, Problem> {
     let found = listed(&app, id).await?;
@@ -88,9 +88,9 @@ impl<S: Send + Sync> FromRequest<S> for OptionalBody {
     ("id" = uuid::Uuid, Path, description = "The connection"), MapParams), request_body = Option<MapProject>, responses(
     (status = 200, description = "It is mapped so now", body = ProjectMapped),
     (status = 201, description = "It is mapped to a new hub project", body = ProjectMapped),
-    (status = 409, description = "It is synced elsewhere already", body = Problem,
+    (status = 409, description = "It is synced elsewhere already", body = ProblemOut,
      content_type = "application/problem+json"),
-    (status = 502, description = "The tool cannot be reached", body = Problem, content_type = "application/problem+json"),
+    (status = 502, description = "The tool cannot be reached", body = ProblemOut, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn map(
     State(app): State<App>,

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use magnus_core::model::{ConnectionId, Run, RunId, RunRequest, RunState};
+use magnus_core::orchestrator::RunHandle;
 use magnus_core::store::RunQuery;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -12,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::cursor;
 use super::sync::ended;
 use crate::extract::{Id, Params, word};
-use crate::problem::{Kind, Problem};
+use crate::problem::{Kind, Problem, ProblemOut};
 use crate::shape::run::{Form, RunOut, says};
 use crate::state::{App, Shared};
 
@@ -150,8 +151,8 @@ pub(crate) struct WaitParams {
     ("id" = uuid::Uuid, Path, description = "The halted run"), WaitParams), responses(
     (status = 200, description = "The run that carries it out has ended", body = super::sync::SyncEnded),
     (status = 202, description = "The run that carries it out is under way", body = RunAnswer),
-    (status = 409, description = "It is no halted run", body = Problem, content_type = "application/problem+json"),
-    (status = 502, description = "The run failed", body = Problem, content_type = "application/problem+json"),
+    (status = 409, description = "It is no halted run", body = ProblemOut, content_type = "application/problem+json"),
+    (status = 502, description = "The run failed", body = ProblemOut, content_type = "application/problem+json"),
 ))]
 pub(crate) async fn confirm(
     State(app): State<App>,
@@ -167,11 +168,59 @@ pub(crate) async fn confirm(
         .direction(halted.request.direction)
         .confirm(id);
     let handle = app.orchestrator.start(request).await?;
-    if params.wait {
-        let run = handle.wait().await?;
-        return ended(&app, &run).await;
+    follow(&app, &handle, params.wait).await
+}
+
+/// Whether to wait, or only to say what would be done.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct UndoParams {
+    /// Wait for the end.
+    #[serde(default)]
+    wait: bool,
+    /// Only say what would be done.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// Undo a run
+///
+/// Fields that still hold what the run wrote get back what stood there before, on both sides, and what it made is
+/// removed. What people changed since is left alone and listed; what it deleted in a tool cannot be brought back.
+#[utoipa::path(post, path = "/sync/runs/{id}/undo", tag = "sync", params(
+    ("id" = uuid::Uuid, Path, description = "The run to undo"), UndoParams), responses(
+    (status = 200, description = "The run that undoes it has ended, or the plan is made", body = super::sync::SyncEnded),
+    (status = 202, description = "The run that undoes it is under way", body = RunAnswer),
+    (status = 409, description = "It is not over, or its connection is switched off", body = ProblemOut,
+     content_type = "application/problem+json"),
+    (status = 502, description = "The run failed", body = ProblemOut, content_type = "application/problem+json"),
+))]
+pub(crate) async fn undo(
+    State(app): State<App>,
+    Id(id): Id<RunId>,
+    Params(params): Params<UndoParams>,
+) -> Result<Response, Problem> {
+    let run = run_of(&app, id).await?;
+    if !run.state.is_final() {
+        let detail = format!("run {id} is {}; cancel it first, or wait for its end", run.state);
+        return Err(Problem::new(Kind::Conflict, detail).with_run(id));
     }
-    let run = run_of(&app, handle.id()).await?;
+    let request = RunRequest::undoing(run.connection_id, id);
+    if params.dry_run {
+        let plan = app.orchestrator.plan(request).await?;
+        return Ok(Json(super::sync::planned(plan)?).into_response());
+    }
+    let handle = app.orchestrator.start(request).await?;
+    follow(&app, &handle, params.wait).await
+}
+
+/// The answer to whoever started a run: at once, or at its end.
+async fn follow(app: &App, handle: &RunHandle, wait: bool) -> Result<Response, Problem> {
+    if wait {
+        let run = handle.wait().await?;
+        return ended(app, &run).await;
+    }
+    let run = run_of(app, handle.id()).await?;
     let names = app.names().await?;
     let answer = RunAnswer {
         status: "started".to_owned(),

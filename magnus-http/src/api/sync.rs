@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::extract::{Id, Params, word};
-use crate::problem::{Kind, Problem};
+use crate::problem::{Kind, Problem, ProblemOut};
 use crate::shape::run::{Counts, Form, RunOut, says};
 use crate::state::App;
 
@@ -84,9 +84,9 @@ pub(crate) struct SyncEnded {
 ), responses(
     (status = 200, description = "The run has ended, or the plan is made", body = SyncEnded),
     (status = 202, description = "The run goes on in the background", body = Started),
-    (status = 409, description = "It is switched off, has no key, or does not allow this direction", body = Problem,
+    (status = 409, description = "It is switched off, has no key, or does not allow this direction", body = ProblemOut,
      content_type = "application/problem+json"),
-    (status = 502, description = "The run failed, or the tool cannot be reached", body = Problem,
+    (status = 502, description = "The run failed, or the tool cannot be reached", body = ProblemOut,
      content_type = "application/problem+json"),
 ))]
 pub(crate) async fn sync_one(
@@ -115,7 +115,7 @@ pub(crate) async fn sync_one(
     Ok((StatusCode::ACCEPTED, Json(started)).into_response())
 }
 
-fn planned(plan: magnus_core::reconcile::Plan) -> Result<SyncEnded, Problem> {
+pub(crate) fn planned(plan: magnus_core::reconcile::Plan) -> Result<SyncEnded, Problem> {
     let mappings = serde_json::to_value(&plan).map_err(|error| Problem::new(Kind::Internal, error.to_string()))?;
     Ok(SyncEnded {
         status: "planned".to_owned(),

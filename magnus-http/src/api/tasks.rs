@@ -13,7 +13,7 @@ use super::connections::BodyBytes;
 use super::once::{self, Once};
 use super::unified::{TaskParams, tasks_out};
 use crate::extract::{Body, Id, Params, from_json};
-use crate::problem::{Kind, Problem};
+use crate::problem::{Kind, Problem, ProblemOut};
 use crate::shape::conflict::ConflictOut;
 use crate::shape::task::{Story, TaskIn, TaskOut, TaskPatchIn, Tasks};
 use crate::shape::value::patch_from_json;
@@ -104,7 +104,7 @@ pub(crate) async fn story(State(app): State<App>, Id(id): Id<TaskId>) -> Result<
     ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key, it takes effect once")),
     responses(
     (status = 201, description = "The task", body = TaskOut),
-    (status = 409, description = "The project is archived", body = Problem, content_type = "application/problem+json")))]
+    (status = 409, description = "The project is archived", body = ProblemOut, content_type = "application/problem+json")))]
 pub(crate) async fn add(State(app): State<App>, headers: HeaderMap, body: BodyBytes) -> Result<Response, Problem> {
     let task = match once::begin(&app, &headers, "POST /tasks", &body.0).await? {
         Once::Answered(answer) => return Ok(once::respond(answer)),
@@ -148,9 +148,9 @@ async fn create(app: &Shared, id: TaskId, body: &[u8]) -> Result<OnceAnswer, Pro
     ("If-Match" = Option<String>, Header, description = "The ETag that was read")), responses(
     (status = 200, description = "The task as it is now", body = TaskOut,
      headers(("etag" = String, description = "Its version, for If-Match"))),
-    (status = 409, description = "Others change it all the time", body = Problem,
+    (status = 409, description = "Others change it all the time", body = ProblemOut,
      content_type = "application/problem+json"),
-    (status = 412, description = "It was changed since it was read", body = Problem,
+    (status = 412, description = "It was changed since it was read", body = ProblemOut,
      content_type = "application/problem+json")))]
 pub(crate) async fn change(
     State(app): State<App>,
@@ -173,9 +173,9 @@ pub(crate) async fn change(
     ("id" = uuid::Uuid, Path, description = "The task"),
     ("If-Match" = Option<String>, Header, description = "The ETag that was read")), responses(
     (status = 204, description = "It is deleted"),
-    (status = 409, description = "Others change it all the time", body = Problem,
+    (status = 409, description = "Others change it all the time", body = ProblemOut,
      content_type = "application/problem+json"),
-    (status = 412, description = "It was changed since it was read", body = Problem,
+    (status = 412, description = "It was changed since it was read", body = ProblemOut,
      content_type = "application/problem+json")))]
 pub(crate) async fn remove(
     State(app): State<App>,
@@ -187,4 +187,16 @@ pub(crate) async fn remove(
     app.hub.delete_task_at(id, expected).await?;
     app.flow_out().await;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Try a task again
+///
+/// Forgets that writes of this task failed before: the next run tries it again.
+#[utoipa::path(post, path = "/tasks/{id}/retry", tag = "hub", params(
+    ("id" = uuid::Uuid, Path, description = "The task")), responses(
+    (status = 200, description = "The next run tries it again", body = TaskOut)))]
+pub(crate) async fn retry(State(app): State<App>, Id(id): Id<TaskId>) -> Result<Json<TaskOut>, Problem> {
+    let task = task_of(&app, id).await?;
+    app.hub.retry(id).await?;
+    out(&app, &task).await.map(Json)
 }

@@ -220,7 +220,7 @@ mod tests {
             "parent_id": "x", "tags": [1], "nonsense": 1, "actual_hours": 3, "description": "a\u{0}b", "start_date": null,
         });
         let problem = patch_from_json(body.as_object().unwrap(), &[]).unwrap_err();
-        let text = serde_json::to_value(&problem).unwrap();
+        let text = serde_json::to_value(problem.clone().out()).unwrap();
         let fields: Vec<&str> = text["errors"]
             .as_array()
             .unwrap()
