@@ -6,7 +6,9 @@ use super::RunError;
 use super::recover::closing;
 use super::session::Session;
 use crate::connection::FindCreated;
-use crate::model::{ExternalId, Field, Intent, IntentField, IntentOperation, Mapping, RemoteTask, TaskId, text};
+use crate::model::{
+    ExternalId, Field, Intent, IntentField, IntentOperation, Mapping, RemoteTask, SkipReason, TaskId, text,
+};
 use crate::reconcile::adopted;
 use crate::store::LinkWrite;
 
@@ -64,7 +66,8 @@ impl Session {
             } else if self.now() - intent.created_at >= SETTLE_AFTER {
                 self.commit_unit(closing(intent, false)).await?;
             } else {
-                self.leave(intent, "it may still be on its way; a later run looks again".to_owned());
+                let words = "it may still be on its way; a later run looks again".to_owned();
+                self.leave(intent, SkipReason::Unsettled, words);
             }
         }
         Ok(())
