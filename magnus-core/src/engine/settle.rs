@@ -6,8 +6,8 @@ use super::session::Session;
 use crate::connection::WrittenTask;
 use crate::model::{
     Base, Conflict, ConflictId, ConflictState, Field, HistoryEntry, IntentField, IntentOperation, Link, LinkId,
-    LinkState, LocalBase, Mapping, Refusal, RemoteBase, RemoteTask, RemoteValue, RowVersion, Rule, Side, Task, TaskId,
-    Value,
+    LinkState, LocalBase, Mapping, Refusal, RemoteBase, RemoteTask, RemoteValue, RowVersion, Rule, Side, SkipReason,
+    Task, TaskId, Value,
 };
 use crate::reconcile::Lens;
 use crate::store::{ConflictWrite, LinkWrite, Unit};
@@ -76,7 +76,8 @@ impl Session {
         });
         if !self.commit_unit(unit).await? {
             let detail = "the hub's record of it changed meanwhile; the next run settles it".to_owned();
-            self.blocked.insert(job.intent.task_id, detail.clone());
+            self.blocked
+                .insert(job.intent.task_id, SkipReason::Backoff.because(detail.clone()));
             self.tally.failed(
                 job.intent.task_id,
                 &job.entry.title,

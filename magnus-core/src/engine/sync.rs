@@ -15,8 +15,8 @@ use super::{Phase, RunContext, RunEnd, RunError, RunErrorKind, SyncEngine};
 use crate::clock::{Clock, SystemClock};
 use crate::connection::{Connection, Connector};
 use crate::model::{
-    ConnectionId, ConnectionSettings, DeletionPolicy, ItemFailure, RunReport, RunRequest, RunState, Scope, TaskId,
-    ToolName, Trigger,
+    ConnectionId, ConnectionSettings, DeletionPolicy, ItemFailure, Reason, RunReport, RunRequest, RunState, Scope,
+    SkipReason, TaskId, ToolName, Trigger,
 };
 use crate::reconcile::Plan;
 use crate::secret::SecretStore;
@@ -316,9 +316,9 @@ impl Session {
             }));
         }
         drop(plans);
-        let no_creation = (!all_read).then_some(NOT_ALL_READ);
+        let no_creation = (!all_read).then(not_all_read);
         for index in 0..active.len() {
-            self.execute(&mut active, index, &tables, no_creation).await?;
+            self.execute(&mut active, index, &tables, no_creation.as_ref()).await?;
         }
         Ok(None)
     }
@@ -353,7 +353,8 @@ impl Session {
         let mut plans = Vec::new();
         for active in active {
             let view = self.hub_view(active).await?;
-            let plan = self.plan(active, &mappings, &view, tables, (!all_read).then_some(NOT_ALL_READ));
+            let no_creation = (!all_read).then(not_all_read);
+            let plan = self.plan(active, &mappings, &view, tables, no_creation.as_ref());
             let in_tool = active
                 .observation
                 .ids
@@ -386,4 +387,6 @@ impl Session {
     }
 }
 
-const NOT_ALL_READ: &str = "incomplete_listing: a mapped project could not be read, so nothing is created in the tool";
+fn not_all_read() -> Reason {
+    SkipReason::IncompleteListing.because("a mapped project could not be read, so nothing is created in the tool")
+}

@@ -13,6 +13,7 @@ mod mapping;
 mod patch;
 mod person;
 mod project;
+mod reason;
 mod remote;
 mod run;
 mod settings;
@@ -37,6 +38,7 @@ pub use mapping::{Cursor, Mapping, MappingState};
 pub use patch::TaskPatch;
 pub use person::Person;
 pub use project::Project;
+pub use reason::{Reason, SkipReason};
 pub use remote::{RemoteField, RemoteProject, RemoteTask, RemoteValue, RemoteVersion};
 pub use run::{Counts, ItemOutcome, Run, RunCounts, RunReport, RunRequest, RunState, Scope, Trigger};
 pub use settings::{

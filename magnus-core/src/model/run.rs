@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::status::named_enum;
-use super::{ConnectionId, Direction, ExternalId, RunId, TaskId, Timestamp};
+use super::{ConnectionId, Direction, ExternalId, RunId, SkipReason, TaskId, Timestamp};
 
 named_enum! {
     /// The state of a run. `queued` and `started` may change; the others are final.
@@ -238,6 +238,9 @@ pub struct ItemOutcome {
     pub outcome: String,
     /// What happened, or why not.
     pub detail: String,
+    /// Why it was left alone, wholly or in part.
+    #[serde(default)]
+    pub reason: Option<SkipReason>,
 }
 
 /// What a run did.

@@ -4,6 +4,7 @@
 //! ([`Lens`]), what happens to one field ([`decide`]), to one linked item ([`merge_item`]), to unlinked ones
 //! ([`match_items`]), to a whole mapping ([`plan_mapping`]), and whether a person should look first ([`guard`]).
 
+mod adopt;
 mod decide;
 mod guard;
 mod hierarchy;
@@ -17,6 +18,7 @@ mod poison;
 mod undo;
 mod waiting;
 
+pub use adopt::adopted;
 pub use decide::{FieldDecision, FieldInput, Hold, decide};
 pub use guard::{Extent, guard};
 pub use item::{Item, ItemMerge, Outgoing, Setting, merge_item};

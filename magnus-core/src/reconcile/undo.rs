@@ -11,8 +11,8 @@ use super::mapping::{Entry, MappingPlan, Push};
 use super::observation::Observation;
 use super::plan::{FieldChange, PlannedAction};
 use crate::model::{
-    ExternalId, Field, HistoryEntry, Intent, IntentOperation, IntentState, Link, LinkState, LocalBase, Mapping,
-    RemoteBase, RemoteTask, RemoteValue, Rule, RunId, Side, Task, TaskId, TaskPatch, Value,
+    ExternalId, Field, HistoryEntry, Intent, IntentOperation, IntentState, Link, LinkState, LocalBase, Mapping, Reason,
+    RemoteBase, RemoteTask, RemoteValue, Rule, RunId, Side, SkipReason, Task, TaskId, TaskPatch, Value,
 };
 use crate::store::{LinkWrite, TaskWrite, Unit};
 
@@ -68,7 +68,7 @@ struct Undoing<'a> {
     link: Option<&'a Link>,
     history: &'a [HistoryEntry],
     /// What is left alone, with the reasons.
-    left: Vec<String>,
+    left: Vec<Reason>,
 }
 
 impl<'a> Undoing<'a> {
@@ -79,9 +79,8 @@ impl<'a> Undoing<'a> {
         match self.whole_item() {
             Some(IntentOperation::Create { .. }) => return self.remove_from_tool(),
             Some(_) => {
-                self.left.push(
-                    "cannot_undo: the tool has deleted or archived it, and Magnus does not make it anew".to_owned(),
-                );
+                let detail = "the tool has deleted or archived it, and Magnus does not make it anew";
+                self.left.push(SkipReason::CannotUndo.because(detail));
             }
             None => {}
         }
@@ -153,11 +152,11 @@ impl<'a> Undoing<'a> {
         });
         if foreign || has_children {
             let reason = if foreign {
-                "changed_since: it was changed in the hub since"
+                "it was changed in the hub since"
             } else {
-                "changed_since: it has got subtasks since"
+                "it has got subtasks since"
             };
-            return Some(self.skip(reason.to_owned()));
+            return Some(self.skip(SkipReason::ChangedSince.because(reason)));
         }
         let now = self.input.setting.now;
         let mut task = self.task.clone();
@@ -188,7 +187,7 @@ impl<'a> Undoing<'a> {
             entry.side == Side::External && entry.connection_id == Some(self.input.mapping.connection_id)
         };
         if link.moved_in_tool(remote) || self.changed_since(ours_too) {
-            return Some(self.skip("changed_since: it was changed in the tool since".to_owned()));
+            return Some(self.skip(SkipReason::ChangedSince.because("it was changed in the tool since")));
         }
         Some(Entry {
             push: Some(Push::Delete {
@@ -211,14 +210,12 @@ impl<'a> Undoing<'a> {
                 || !value.is_same(&self.task.get(field), field)
                 || !self.untouched_in_tool(field);
             if moved_on {
-                self.left
-                    .push(format!("{field}: changed_since: it holds another value now"));
+                self.leave(SkipReason::ChangedSince, field, "it holds another value now");
                 continue;
             }
             let patch: TaskPatch = [(field, before.clone())].into_iter().collect();
             if patch.apply(&mut after, self.input.setting.now).is_err() {
-                self.left
-                    .push(format!("{field}: cannot_undo: {before} is no value for it"));
+                self.leave(SkipReason::CannotUndo, field, "its value of then is none that it takes");
                 continue;
             }
             changes.push(change(field, Side::Hub, value.to_string(), before.to_string()));
@@ -247,7 +244,7 @@ impl<'a> Undoing<'a> {
             });
         }
         let push = self.push(fields);
-        let reason = (!self.left.is_empty()).then(|| self.left.join("; "));
+        let reason = self.reason();
         let action = match (&push, unit.is_empty(), &reason) {
             (None, true, None) => return None,
             (None, true, Some(_)) => PlannedAction::Skip,
@@ -311,8 +308,7 @@ impl<'a> Undoing<'a> {
         let mut fields = BTreeMap::new();
         for (field, before) in seen {
             let Some(now) = self.observed().and_then(|remote| remote.fields.get(&field)) else {
-                self.left
-                    .push(format!("{field}: cannot_undo: the tool does not show it"));
+                self.leave(SkipReason::CannotUndo, field, "the tool does not show it");
                 continue;
             };
             if now.value == before {
@@ -322,8 +318,7 @@ impl<'a> Undoing<'a> {
                 entry.side == Side::External && entry.connection_id == Some(connection) && entry.field == Some(field)
             });
             if now.derived || by_later_run || !self.untouched_in_tool(field) {
-                self.left
-                    .push(format!("{field}: changed_since: the tool holds another value now"));
+                self.leave(SkipReason::ChangedSince, field, "the tool holds another value now");
                 continue;
             }
             changes.push(change(field, Side::External, now.value.to_string(), before.to_string()));
@@ -366,7 +361,18 @@ impl<'a> Undoing<'a> {
         }
     }
 
-    fn skip(&self, reason: String) -> Entry {
+    fn leave(&mut self, code: SkipReason, field: Field, detail: &str) {
+        self.left.push(code.because(format!("{field}: {detail}")));
+    }
+
+    /// Why something is left alone: the first reason, and all of them in words.
+    fn reason(&self) -> Option<Reason> {
+        let code = self.left.first()?.code;
+        let words: Vec<&str> = self.left.iter().map(|reason| reason.detail.as_str()).collect();
+        Some(code.because(words.join("; ")))
+    }
+
+    fn skip(&self, reason: Reason) -> Entry {
         Entry {
             reason: Some(reason),
             ..self.entry(PlannedAction::Skip)

@@ -2,7 +2,9 @@
 
 use super::planner::Planner;
 use super::{Entry, Push};
-use crate::model::{DeletionPolicy, Field, HistoryEntry, Link, LinkState, RemoteTask, Rule, Side, Status, Task, Value};
+use crate::model::{
+    DeletionPolicy, Field, HistoryEntry, Link, LinkState, RemoteTask, Rule, Side, SkipReason, Status, Task, Value,
+};
 use crate::reconcile::lens::{Lens, Sendable};
 use crate::reconcile::observation::Absence;
 use crate::reconcile::plan::PlannedAction;
@@ -16,7 +18,7 @@ impl<'a> Planner<'a> {
                     state: LinkState::GoneLocal,
                     ..link.clone()
                 };
-                self.relink(task, link, after, "gone on both sides");
+                self.relink(task, link, after, SkipReason::GoneInTool.because("gone on both sides"));
             }
             Some(Absence::Gone) => self.gone_in_tool(task, link),
             Some(Absence::MovedTo(project)) => {
@@ -37,12 +39,12 @@ impl<'a> Planner<'a> {
                         task,
                         link,
                         after,
-                        "out_of_scope: moved to a project of the tool that is not mapped",
+                        SkipReason::OutOfScope.because("moved to a project of the tool that is not mapped"),
                     );
                 }
             }
             Some(Absence::Unsure(reason)) => {
-                let reason = format!("absence_unproven: {reason}");
+                let reason = SkipReason::AbsenceUnproven.because(reason.clone());
                 self.skip(
                     task.title.clone(),
                     Some(task.id),
@@ -64,14 +66,19 @@ impl<'a> Planner<'a> {
         };
         let policy = self.input.options.deletions;
         if policy == DeletionPolicy::Keep || !self.setting().direction.pulls() {
-            return self.relink(task, link, gone, "gone in the tool; kept in the hub");
+            return self.relink(
+                task,
+                link,
+                gone,
+                SkipReason::GoneInTool.because("gone in the tool; kept in the hub"),
+            );
         }
         if link.moved_in_hub(task) {
             return self.relink(
                 task,
                 link,
                 gone,
-                "gone in the tool; kept in the hub, where it was edited since",
+                SkipReason::GoneInTool.because("gone in the tool; kept in the hub, where it was edited since"),
             );
         }
         if link.absent_since.is_none_or(|seen| seen == run) {
@@ -83,7 +90,7 @@ impl<'a> Planner<'a> {
                 task,
                 link,
                 after,
-                "gone in the tool; believed if the next run finds it so too",
+                SkipReason::GoneInTool.because("gone in the tool; believed if the next run finds it so too"),
             );
         }
         let now = self.setting().now;
@@ -93,7 +100,7 @@ impl<'a> Planner<'a> {
             DeletionPolicy::Archive => after.archived_at = Some(now),
             _ => after.deleted_at = Some(now),
         }
-        self.relink(task, link, gone, "gone in the tool");
+        self.relink(task, link, gone, SkipReason::GoneInTool.because("gone in the tool"));
         if let Some(entry) = self.plan.entries.last_mut() {
             entry.action = Some(PlannedAction::DeleteInHub);
             entry.unit.tasks.push(TaskWrite::Update {
@@ -120,10 +127,15 @@ impl<'a> Planner<'a> {
             ..link.clone()
         };
         if self.input.options.deletions == DeletionPolicy::Keep {
-            return self.relink(task, link, kept, "deleted in the hub; kept in the tool");
+            return self.relink(
+                task,
+                link,
+                kept,
+                SkipReason::GoneInHub.because("deleted in the hub; kept in the tool"),
+            );
         }
         if !self.setting().direction.pushes() {
-            let reason = "direction: deleted in the hub; this run may not change the tool".to_owned();
+            let reason = SkipReason::Direction.because("deleted in the hub; this run may not change the tool");
             return self.skip(
                 task.title.clone(),
                 Some(task.id),
@@ -145,7 +157,7 @@ impl<'a> Planner<'a> {
                 task,
                 link,
                 kept,
-                "deleted in the hub; kept in the tool, where it was edited since",
+                SkipReason::GoneInHub.because("deleted in the hub; kept in the tool, where it was edited since"),
             );
         }
         let push = if self.input.options.deletions == DeletionPolicy::Archive {
@@ -163,7 +175,7 @@ impl<'a> Planner<'a> {
                         task,
                         link,
                         kept,
-                        "deleted in the hub; the tool has no status for archived",
+                        SkipReason::GoneInHub.because("deleted in the hub; the tool has no status for archived"),
                     );
                 }
             }
