@@ -51,6 +51,7 @@ pub(crate) async fn listen(
     // Subscribed before the log is read: what happens in between is heard twice at most, and told once.
     let live = app.feed.subscribe();
     let newest = app.store().last_run_event().await?;
+    app.feed.begin_at(newest);
     let after = match from_header.or(from_query) {
         // A number of the future is of another hub: it is told from now on.
         Some(after) => after.clamp(0, newest),
