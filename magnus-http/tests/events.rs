@@ -1,5 +1,7 @@
 //! Live events: every change of state once and in order, whatever happens to the connection or to the service.
 
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 mod support;
 
 use std::sync::Arc;

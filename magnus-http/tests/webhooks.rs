@@ -1,5 +1,7 @@
 //! Webhooks: verified, gathered, and never trusted for more than a hint.
 
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 mod support;
 
 use axum::body::Body;
