@@ -71,6 +71,7 @@ function showLink(link) {
   }
   if (link === "denied") ask();
   showSyncAll();
+  changed("link");
 }
 
 function showSyncAll() {
@@ -92,7 +93,7 @@ async function ask() {
     if (await signIn(token() !== null)) {
       refresh();
       changed("again");
-      events.hurry();
+      events.restart();
     }
   } finally {
     asking = false;
@@ -132,7 +133,10 @@ function told(name, event) {
 const events = new Listener(told, showLink);
 
 listeners.denied = () => showLink("denied");
-listeners.lost = () => showLink("lost");
+listeners.lost = () => {
+  showLink("lost");
+  events.restart();
+};
 
 document.getElementById("sync-all").addEventListener("click", (event) => act(event.currentTarget, async () => {
   const answer = await post("/sync/all");

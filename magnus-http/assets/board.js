@@ -118,7 +118,7 @@ function card(connection) {
     h("div", { role: "status", data: { tested: id } }, testNote(state.tested.get(id))),
     h("div", { class: "buttons" },
       going
-        ? button("stop", "Stop", () => stop(going))
+        ? button("stop", "Stop", () => stop(going), { data: { key: `sync-${id}`, act: "stop" } })
         : button("sync", "Sync", () => sync(connection), { class: connection.state === "new" ? "primary" : undefined, disabled: away || !connection.sync_enabled }),
       button("test", "Test", () => test(connection)),
       button("pause", connection.sync_enabled ? "Pause" : "Resume", () => pause(connection)),
@@ -194,10 +194,8 @@ async function pause(connection) {
 }
 
 function drawLast(place) {
-  if (!state.runs?.length) {
-    show(place);
-    return;
-  }
+  place.hidden = !state.runs?.length;
+  if (place.hidden) return;
   show(place,
     h("div", { class: "section-head" }, h("h2", { id: "last-title" }, "Last runs"), h("a", { href: "#/runs" }, "All runs")),
     h("ul", { class: "rows" }, state.runs.slice(0, 6).map(runRow)));

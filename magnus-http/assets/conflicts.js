@@ -76,6 +76,7 @@ function group(fields) {
       } catch (refusal) {
         if (!(refusal instanceof Refusal)) throw refusal;
         error.textContent = refusal.message;
+        toast(refusal.message, "bad");
       }
       if (says) toast(says);
       await refresh();

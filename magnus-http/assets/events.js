@@ -53,6 +53,12 @@ export class Listener {
     this.#wake();
   }
 
+  /** Begins anew: the token is another one, or a request found the service away. */
+  restart() {
+    this.#stop.abort();
+    this.hurry();
+  }
+
   async listen() {
     for (;;) {
       try {

@@ -73,15 +73,20 @@ export function runs(place, _, parameters) {
     }
     show(list, h("ul", { class: "rows" }, found.map(runRow)), cursor && h("div", { class: "more" }, h("button", { type: "button", data: { key: "more" }, on: { click: (event) => act(event.currentTarget, () => { pages += 1; return read(); }) } }, "Older runs")));
   };
+  let wanted = parameters.get("connection");
   const names = () => {
-    const chosen = connection.value || parameters.get("connection") || "";
+    const chosen = connection.value || wanted || "";
     connection.replaceChildren(h("option", { value: "" }, "All"), ...(state.connections ?? []).map((one) => h("option", { value: one.id }, one.display_name)));
     connection.value = chosen;
   };
   names();
   show(list, h("div", { class: "empty pulse", role: "status" }, "Reading the runs…"));
   read();
-  for (const control of [connection, status]) control.addEventListener("change", () => { pages = 1; read(); });
+  for (const control of [connection, status]) control.addEventListener("change", () => {
+    wanted = null;
+    pages = 1;
+    read();
+  });
   return watch((what) => {
     if (what === "all") names();
     if (what === "all" || what === "again") read();
@@ -105,7 +110,7 @@ export function run(place, id) {
   show(place, h("div", { class: "empty pulse", role: "status" }, "Reading the run…"));
   read();
   const stop = watch((what) => {
-    if (what === "progress" && known?.status === "started") draw();
+    if (known && (what === "link" || (what === "progress" && known.status === "started"))) draw();
     if (what === "event" || what === "again") read();
   });
   return () => {

@@ -43,7 +43,8 @@ export function tasks(place, _, parameters) {
       if (turn !== asked) return;
       found = cursor ? found.concat(page.tasks) : page.tasks;
       next = page.next_cursor;
-      heading.textContent = page.total === 0 ? "No tasks" : `${some(page.total, "task")}${bySource(page.by_source)}`;
+      const words = page.total === 0 ? "No tasks" : `${some(page.total, "task")}${bySource(page.by_source)}`;
+      if (heading.textContent !== words) heading.textContent = words;
       draw();
     } catch (error) {
       if (turn !== asked || found.length > 0) return;
@@ -65,6 +66,7 @@ export function tasks(place, _, parameters) {
   };
   let typing;
   const again = () => {
+    wanted = null;
     const kept = new URLSearchParams(Object.entries(filters()).filter(([name, value]) => value && !(name === "order" && value === ORDERS[0][0])));
     history.replaceState(null, "", `#/tasks${kept.size ? `?${kept}` : ""}`);
     read();
@@ -81,7 +83,8 @@ export function tasks(place, _, parameters) {
     control.value = value;
     if (control.selectedIndex < 0) control.selectedIndex = 0;
   };
-  const sources = () => fill(source, parameters.get("source"), [any, ["hub", "Hub"], ...state.tools.map((tool) => [tool, toolName(tool)])]);
+  let wanted = parameters.get("source");
+  const sources = () => fill(source, wanted, [any, ["hub", "Hub"], ...state.tools.map((tool) => [tool, toolName(tool)])]);
   const begin = async () => {
     sources();
     try {

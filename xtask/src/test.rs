@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
+use crate::chromium;
 use crate::process;
 use crate::tally::Tally;
 
@@ -22,6 +23,7 @@ struct Built {
 
 pub(crate) fn run() -> Result<()> {
     let mut tally = Tally::default();
+    chromium::provide()?;
     let built = build()?;
     let with_postgres = built.with_postgres.context("with-postgres was not built")?;
     // One server for all test programs. It is stopped when the tests are over, whatever came of them.
