@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 use magnus_core::model::Direction;
 
 use crate::command::{
-    conflicts, connect, disconnect, halted, map, map_status, map_users, migrate, plan, projects, resolve, retry, set,
-    sync, task, tasks, undo, why,
+    conflicts, connect, disconnect, halted, keys, map, map_status, map_users, migrate, plan, projects, resolve, retry,
+    serve, set, sync, task, tasks, tokens, undo, why,
 };
 use crate::exit;
 
@@ -75,6 +75,14 @@ pub(crate) enum Command {
     Resolve(resolve::Arguments),
     /// Let a task whose writes failed again and again be tried again
     Retry(retry::Arguments),
+    /// Serve the HTTP API and the dashboard, and keep the schedules
+    Serve(serve::Arguments),
+    /// Make, list and revoke the access tokens of the service
+    #[command(subcommand)]
+    Tokens(tokens::Command),
+    /// Look after the key that seals all others
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Bring the hub's database up to date, also one of the predecessor
     Migrate(migrate::Arguments),
 }

@@ -18,6 +18,8 @@ mod options;
 mod projects;
 mod runs;
 mod schema;
+mod search;
+mod service;
 mod settings;
 mod tasks;
 mod upgrade;

@@ -7,6 +7,7 @@ mod failed;
 mod failures;
 mod lost_creates;
 mod observe;
+mod opener;
 mod projects;
 mod push;
 mod recover;
@@ -25,6 +26,7 @@ use crate::reconcile::Plan;
 
 pub use context::{LeaseWatch, Phase, Progress, RunContext};
 pub use error::{RunError, RunErrorKind};
+pub use opener::ConnectionOpener;
 pub use sync::Engine;
 
 /// How a run ended.
