@@ -3,11 +3,20 @@
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 
-use crate::problem::{Kind, MEDIA_TYPE};
+use crate::api::runs::RunStateWord;
+use crate::api::sync::DirectionWord;
+use crate::api::unified::OrderWord;
+use crate::problem::{Kind, MEDIA_TYPE, ProblemOut};
+use crate::shape::task::{PriorityWord, StatusWord};
 
 const WORDS: &str = "\
 Two-way sync of project-management tools with one hub. Instants are RFC 3339 in UTC, dates are `YYYY-MM-DD`, ids are \
 UUIDs. Every error is `application/problem+json` with a stable `type`.";
+
+/// Words of parameters, which are found by no other way.
+#[derive(utoipa::OpenApi)]
+#[openapi(components(schemas(DirectionWord, OrderWord, PriorityWord, ProblemOut, RunStateWord, StatusWord)))]
+struct Words;
 
 /// What the router begins with.
 pub(crate) fn head() -> OpenApi {
@@ -16,7 +25,8 @@ pub(crate) fn head() -> OpenApi {
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(WORDS))
         .build();
-    OpenApiBuilder::new().info(info).build()
+    let words = <Words as utoipa::OpenApi>::openapi().components;
+    OpenApiBuilder::new().info(info).components(words).build()
 }
 
 /// Kinds of problems that any request may meet.
@@ -61,10 +71,12 @@ pub(crate) fn describe(api: &OpenApi) -> Value {
 
 fn add_problems(path: &str, operation: &mut Value) {
     let mut kinds = ANYWHERE.to_vec();
-    if path.contains('{') {
+    let has_body = operation.get("requestBody").is_some();
+    // A body may name things that are not there, too.
+    if path.contains('{') || has_body {
         kinds.push(Kind::NotFound);
     }
-    if operation.get("requestBody").is_some() {
+    if has_body {
         kinds.extend([Kind::TooLarge, Kind::WrongMediaType]);
     }
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else {

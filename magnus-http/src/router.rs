@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::access::{host, limits, token};
-use crate::api::{conflicts, connections, health, mapping, projects, runs, sync, tasks, unified, webhooks};
+use crate::api::{conflicts, connections, health, mapping, projects, runs, sync, tasks, uncertain, unified, webhooks};
 use crate::events::stream;
 use crate::openapi;
 use crate::options::ServiceOptions;
@@ -61,6 +61,8 @@ pub fn router(orchestrator: Orchestrator, options: ServiceOptions) -> Router {
         .routes(routes!(tasks::retry))
         .routes(routes!(conflicts::list))
         .routes(routes!(conflicts::resolve))
+        .routes(routes!(uncertain::list))
+        .routes(routes!(uncertain::resolve))
         .routes(routes!(health::metrics))
         .split_for_parts();
     let (open, more) = OpenApiRouter::new()

@@ -10,5 +10,6 @@ pub(crate) mod projects;
 pub(crate) mod runs;
 pub(crate) mod sync;
 pub(crate) mod tasks;
+pub(crate) mod uncertain;
 pub(crate) mod unified;
 pub(crate) mod webhooks;

@@ -3,7 +3,7 @@
 //! Changes of state come from the store, numbered there: those of other processes too, and after a restart the numbers
 //! go on. Progress comes from the orchestrator and is never stored.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use magnus_core::event::Event;
@@ -47,10 +47,21 @@ pub(crate) struct Told {
     pub(crate) data: String,
 }
 
+/// The newest event that was told; `None` before the first look.
+#[derive(Debug, Clone, Default)]
+struct Position(Arc<Mutex<Option<i64>>>);
+
+impl Position {
+    fn lock(&self) -> MutexGuard<'_, Option<i64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Where listeners find what is told.
 #[derive(Debug)]
 pub(crate) struct Feed {
     told: broadcast::Sender<Arc<Told>>,
+    position: Position,
     // Dropped with the service: the follower ends.
     _alive: tokio_util::sync::DropGuard,
 }
@@ -65,22 +76,29 @@ impl Feed {
     ) -> Self {
         let (told, _) = broadcast::channel(MOST_BEHIND);
         let alive = options.shutdown.child_token();
+        let position = Position::default();
         let follower = Follower {
             store: Arc::clone(&options.store),
             told: told.clone(),
             metrics: Arc::clone(metrics),
             rates: Arc::clone(rates),
-            after: None,
+            position: position.clone(),
         };
         tokio::spawn(follower.follow(orchestrator.subscribe(), alive.clone()));
         Self {
             told,
+            position,
             _alive: alive.drop_guard(),
         }
     }
 
     pub(crate) fn subscribe(&self) -> broadcast::Receiver<Arc<Told>> {
         self.told.subscribe()
+    }
+
+    /// Whoever listens is told everything after this event: a log that was not looked at yet is followed from there.
+    pub(crate) fn begin_at(&self, newest: i64) {
+        self.position.lock().get_or_insert(newest);
     }
 }
 
@@ -89,12 +107,11 @@ struct Follower {
     told: broadcast::Sender<Arc<Told>>,
     metrics: Arc<Metrics>,
     rates: Arc<Rates>,
-    /// The newest event that was told; `None` before the first look.
-    after: Option<i64>,
+    position: Position,
 }
 
 impl Follower {
-    async fn follow(mut self, mut events: broadcast::Receiver<Event>, end: CancellationToken) {
+    async fn follow(self, mut events: broadcast::Receiver<Event>, end: CancellationToken) {
         let mut looks = interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut hears = true;
@@ -134,10 +151,14 @@ impl Follower {
     }
 
     /// Tells what happened since the last look.
-    async fn look(&mut self) -> Result<(), Problem> {
-        let Some(mut after) = self.after else {
-            self.after = Some(self.store.last_run_event().await?);
-            return Ok(());
+    async fn look(&self) -> Result<(), Problem> {
+        let known = *self.position.lock();
+        let mut after = match known {
+            Some(after) => after,
+            None => {
+                let newest = self.store.last_run_event().await?;
+                *self.position.lock().get_or_insert(newest)
+            }
         };
         loop {
             let events = self.store.run_events(after, AT_ONCE).await?;
@@ -158,7 +179,7 @@ impl Follower {
                 }
             }
             after = next;
-            self.after = Some(after);
+            *self.position.lock() = Some(after);
         }
     }
 

@@ -51,6 +51,7 @@ pub(crate) async fn listen(
     // Subscribed before the log is read: what happens in between is heard twice at most, and told once.
     let live = app.feed.subscribe();
     let newest = app.store().last_run_event().await?;
+    app.feed.begin_at(newest);
     let after = match from_header.or(from_query) {
         // A number of the future is of another hub: it is told from now on.
         Some(after) => after.clamp(0, newest),
@@ -65,6 +66,7 @@ pub(crate) async fn listen(
         live,
         after,
         catching_up: after < newest,
+        closing: false,
         pending: VecDeque::new(),
     };
     let keep_alive = KeepAlive::new().interval(app.options.heartbeat).text("still here");
@@ -95,6 +97,8 @@ struct Listener {
     after: i64,
     /// Whether the log has more to tell before live events make sense.
     catching_up: bool,
+    /// Whether the service ends.
+    closing: bool,
     pending: VecDeque<Arc<Told>>,
 }
 
@@ -127,8 +131,15 @@ impl Listener {
                 }
                 continue;
             }
+            if self.closing {
+                return None;
+            }
             let told = tokio::select! {
-                () = self.guard.app.options.shutdown.cancelled() => return None,
+                () = self.guard.app.options.shutdown.cancelled() => {
+                    // How the last runs ended is told before the stream ends.
+                    (self.closing, self.catching_up) = (true, true);
+                    continue;
+                }
                 told = self.live.recv() => told,
             };
             match told {
