@@ -33,7 +33,7 @@ async fn only(hub: &Hub) -> Intent {
 }
 
 #[tokio::test]
-async fn it_waits_for_a_person_and_holds_what_is_new_in_the_tool() {
+async fn rule_18_it_waits_for_a_person_and_holds_what_is_new_in_the_tool() {
     let (bench, toy, hub, task, _) = uncertain().await;
     assert_eq!(only(&hub).await.task_id, task);
     toy.add("new");

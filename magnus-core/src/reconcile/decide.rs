@@ -236,10 +236,30 @@ impl Decider<'_> {
             RemoteBase::Unseen(_) => self.decode().is_ok(),
         };
         match (local_moved, remote_moved) {
-            (false, false) => self.still_unseen(base),
+            (false, false) => self.no_longer_held(base).unwrap_or_else(|| self.still_unseen(base)),
             (false, true) => self.only_remote_moved(base),
             (true, false) => self.only_local_moved(),
             (true, true) => self.both_moved(),
+        }
+    }
+
+    /// An item may have come to a project whose tables have no place for the hub's value: neither side moved, and yet they
+    /// agree no more.
+    fn no_longer_held(&self, base: &Base) -> Option<FieldDecision> {
+        let by_table = matches!(self.input.field, Field::Status | Field::Priority | Field::Assignee);
+        if !by_table || !self.direction.pushes() || self.decode().is_ok_and(|value| self.is_local(&value)) {
+            return None;
+        }
+        match self.lens.encode(self.input.field, self.input.local) {
+            Sendable::Unholdable(reason) => Some(FieldDecision::Held {
+                hold: Hold::Unholdable,
+                reason,
+                base: Some(Base {
+                    local: LocalBase::Unsent,
+                    remote: base.remote.clone(),
+                }),
+            }),
+            _ => None,
         }
     }
 

@@ -14,7 +14,8 @@ pub fn needs_reading(
     capabilities: &Capabilities,
 ) -> bool {
     if link.state != LinkState::Live {
-        return false;
+        // A task that was restored in the hub is joined again with what the tool still has.
+        return link.state == LinkState::GoneLocal && !task.is_deleted();
     }
     has_open_conflict
         || task.is_deleted()

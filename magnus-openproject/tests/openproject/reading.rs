@@ -59,7 +59,7 @@ async fn a_page_size_cut_by_the_instance_loses_nothing() {
 }
 
 #[tokio::test]
-async fn rows_touched_while_pages_are_read_are_all_seen() {
+async fn rule_11_rows_touched_while_pages_are_read_are_all_seen() {
     let bench = bench(OpenProjectOptions::default().page_size_max(5)).await;
     let made = bench.tool.seed_project(bench.project, 30, 4);
     let (tool, rows, calls) = (bench.tool.clone(), made.clone(), Arc::new(AtomicUsize::new(0)));

@@ -79,12 +79,13 @@ impl<'a> Planner<'a> {
                 SkipReason::OutOfScope.because("moved to a hub project that is not mapped here"),
             );
         }
-        let mut merge = self.merge(Item {
+        let item = Item {
             task: &task_after,
             link,
             link_after: &after,
             remote,
-        });
+        };
+        let mut merge = self.merge(item, move_to.as_deref());
         if task_after.project_id != task.project_id {
             ensure_task_write(&mut merge.unit, &task_after, task.version);
             merge.pulls = true;

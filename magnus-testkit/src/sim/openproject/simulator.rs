@@ -334,6 +334,10 @@ impl OpenProjectSimulator {
         };
         let mut item = before.clone();
         change(&mut item);
+        if item.estimated_minutes != before.estimated_minutes && item.remaining_minutes == before.remaining_minutes {
+            // The tool lets nobody leave more work to do than there is.
+            item.remaining_minutes = item.remaining_minutes.min(item.estimated_minutes);
+        }
         if item != before {
             let now = state.now(options);
             write::replace(state, options, item, now);
