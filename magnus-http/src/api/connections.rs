@@ -115,7 +115,7 @@ async fn connect(app: &Shared, id: ConnectionId, body: &[u8]) -> Result<OnceAnsw
 }
 
 /// The settings that are wanted, if they make sense.
-async fn settings_of(app: &App, wanted: &ConnectionIn) -> Result<ConnectionSettings, Problem> {
+async fn settings_of(app: &Shared, wanted: &ConnectionIn) -> Result<ConnectionSettings, Problem> {
     check_name("display_name", &wanted.display_name)?;
     check_secret("api_key", &wanted.api_key)?;
     if let Some(secret) = &wanted.webhook_secret {

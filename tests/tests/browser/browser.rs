@@ -2,13 +2,15 @@
 
 use std::future::Future;
 use std::io::{BufRead, BufReader};
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use futures::FutureExt as _;
 use serde_json::{Value, json};
+use thirtyfour::TypingData;
 use thirtyfour::prelude::*;
-use thirtyfour::{ChromiumLikeCapabilities as _, TypingData};
 
 /// Long enough on a busy machine; nothing waits for it that goes well.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -86,7 +88,7 @@ impl Driver {
 pub(crate) async fn with_browser<F, R>(url: &str, test: F)
 where
     F: FnOnce(Browser) -> R,
-    R: Future<Output = ()> + Send + 'static,
+    R: Future<Output = ()>,
 {
     let profile = tempfile::tempdir().unwrap();
     let chromedriver = Driver::start();
@@ -123,15 +125,15 @@ where
         .await;
     browser.ask("Emulation.setTimezoneOverride", json!({ "timezoneId": "Europe/Berlin" })).await;
     browser.size(1280, 900).await;
-    let outcome = tokio::spawn(test(browser.clone())).await;
+    let outcome = AssertUnwindSafe(test(browser.clone())).catch_unwind().await;
     if outcome.is_err() {
         browser.tell_what_is_there().await;
     }
     // A browser that is gone already is closed, too.
     let _quit = driver.quit().await;
     drop(chromedriver);
-    if let Err(error) = outcome {
-        std::panic::resume_unwind(error.into_panic());
+    if let Err(panic) = outcome {
+        resume_unwind(panic);
     }
 }
 
@@ -193,14 +195,6 @@ impl Browser {
             json!(text)
         );
         self.until(&format!("{place} shows {text:?}"), &expression).await;
-    }
-
-    /// What is shown in the first such place.
-    pub(crate) async fn text(&self, place: &str) -> String {
-        let text = self
-            .run(&format!("return document.querySelector({})?.innerText ?? null;", json!(place)))
-            .await;
-        text.as_str().unwrap_or_else(|| panic!("there is no {place}")).to_owned()
     }
 
     /// Does something with an element once it is there and can be used. Places are drawn anew now and then: an element

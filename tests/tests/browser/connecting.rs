@@ -1,6 +1,5 @@
 //! Connecting a tool, and the first sync.
 
-use magnus_core::store::TaskStore as _;
 use std::time::Duration;
 
 use crate::browser::with_browser;
@@ -29,7 +28,7 @@ async fn a_tool_is_connected_by_its_key_typed_once_and_its_first_sync_is_watched
         browser.click("#add-connection").await;
         browser.click("input[name=tool_name][value=openproject]").await;
         browser.fill("#connection-instance_url", &at).await;
-        browser.fill("#connection-api_key", "a wrong key").await;
+        browser.fill("#connection-api_key", "a-wrong-key").await;
         browser.until_shown("#connection-test", "not authenticated").await;
         browser.fill("#connection-api_key", &key).await;
         browser.until_shown("#connection-test", "It answers to").await;
@@ -85,7 +84,7 @@ async fn what_a_tool_refuses_is_said_and_nothing_is_kept() {
         browser.until_shown("dialog", "Where does the tool live?").await;
         browser.click("input[name=tool_name][value=openproject]").await;
         browser.fill("#connection-instance_url", &at).await;
-        browser.fill("#connection-api_key", "a wrong key").await;
+        browser.fill("#connection-api_key", "a-wrong-key").await;
         browser.click("#connection-save").await;
         browser.until_shown("dialog [role=alert]", "not authenticated").await;
         browser.press(thirtyfour::Key::Escape).await;

@@ -1,7 +1,7 @@
 //! What waits for a person: a halted plan, a conflict.
 
-use magnus_core::model::{GuardLimit, RunState, TaskPatch};
-use magnus_core::store::{ConflictQuery, RunQuery, ServiceStore as _, TaskSearch, TaskStore as _};
+use magnus_core::model::{Field, GuardLimit, RunState, Value};
+use magnus_core::store::{ConflictQuery, RunQuery};
 
 use crate::browser::with_browser;
 use crate::house::House;
@@ -70,11 +70,12 @@ async fn a_conflict_is_decided_field_by_field_and_carried_out() {
     let item = house.openproject.create_work_package(project, "Water the tomatoes");
     let work = house.connect("openproject", |_| {}).await;
     house.sync(&work).await;
-    let task = house.store.search_tasks(TaskSearch::default()).await.unwrap().tasks.remove(0);
-    let patch = TaskPatch::new()
-        .title("Water the tomatoes daily")
-        .description("From the hub.".to_owned());
-    house.hub.edit_task(task.id, patch).await.unwrap();
+    let task = house.tasks().await.remove(0);
+    let edits = [
+        (Field::Title, Value::text("Water the tomatoes daily")),
+        (Field::Description, Value::text("From the hub.")),
+    ];
+    house.edit(task.id, edits).await;
     house.openproject.edit_work_package(item, |package| {
         package.subject = "Water all tomatoes".to_owned();
         package.description = "From the tool.".to_owned();

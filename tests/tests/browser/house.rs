@@ -8,10 +8,10 @@ use chrono::Utc;
 use magnus_core::connection::ConnectionExt as _;
 use magnus_core::engine::Engine;
 use magnus_core::hub::Hub;
-use magnus_core::model::{ConnectionSettings, Run, RunRequest, ToolName};
+use magnus_core::model::{ConnectionSettings, Field, Run, RunRequest, Task, TaskId, ToolName, Value};
 use magnus_core::orchestrator::Orchestrator;
 use magnus_core::secret::SecretStore as _;
-use magnus_core::store::{ServiceStore, TaskStore};
+use magnus_core::store::{ServiceStore, TaskSearch, TaskStore};
 use magnus_http::{ServiceOptions, router};
 use magnus_leantime::LeantimeConnector;
 use magnus_openproject::OpenProjectConnector;
@@ -34,7 +34,7 @@ pub(crate) struct House {
     pub(crate) openproject_at: Served,
     pub(crate) leantime_at: Served,
     pub(crate) url: String,
-    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) store: Arc<dyn ServiceStore>,
     pub(crate) hub: Hub,
     pub(crate) engine: Arc<Engine>,
     secrets: Arc<SealedSecretStore>,
@@ -61,7 +61,8 @@ impl House {
         let leantime = LeantimeSimulator::new(LeantimeOptions::default().rate_limit_per_minute(1_000_000));
         let (openproject_at, leantime_at) = (openproject.serve().await.unwrap(), leantime.serve().await.unwrap());
         let folder = tempfile::tempdir().unwrap();
-        let store = Arc::new(SqliteStore::open(&folder.path().join("hub.db").to_string_lossy()).await.unwrap());
+        let store = SqliteStore::open(&folder.path().join("hub.db").to_string_lossy()).await.unwrap();
+        let store: Arc<dyn ServiceStore> = Arc::new(store);
         let key = MasterKey::from_bytes([7; 32]);
         let secrets = Arc::new(SealedSecretStore::new(Arc::clone(&store) as _, &key));
         let http = HttpOptions::default;
@@ -95,7 +96,7 @@ impl House {
         self.url = format!("http://{}", self.address);
         let orchestrator = Orchestrator::builder(Arc::clone(&self.store) as _, Arc::clone(&self.engine) as _).build();
         orchestrator.recover().await.unwrap();
-        let store = Arc::clone(&self.store) as Arc<dyn ServiceStore>;
+        let store = Arc::clone(&self.store);
         let webhooks = Arc::new(SealedSecretStore::for_webhooks(
             Arc::clone(&self.store) as _,
             &MasterKey::from_bytes([7; 32]),
@@ -156,6 +157,16 @@ impl House {
     pub(crate) async fn sync(&self, settings: &ConnectionSettings) -> Run {
         let handle = self.orchestrator().start(RunRequest::new(settings.id)).await.unwrap();
         handle.wait().await.unwrap()
+    }
+
+    /// Edits a task of the hub.
+    pub(crate) async fn edit(&self, task: TaskId, fields: impl IntoIterator<Item = (Field, Value)>) {
+        self.hub.edit_task(task, fields.into_iter().collect()).await.unwrap();
+    }
+
+    /// All tasks of the hub.
+    pub(crate) async fn tasks(&self) -> Vec<Task> {
+        self.store.search_tasks(TaskSearch::default()).await.unwrap().tasks
     }
 
     pub(crate) async fn sync_all(&self) {

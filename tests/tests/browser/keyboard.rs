@@ -1,7 +1,7 @@
 //! Everything that matters can be done without a mouse.
 
-use magnus_core::model::TaskPatch;
-use magnus_core::store::{ConflictQuery, TaskSearch, TaskStore as _};
+use magnus_core::model::{Field, Value};
+use magnus_core::store::ConflictQuery;
 use thirtyfour::Key;
 
 use crate::browser::{Browser, with_browser};
@@ -80,8 +80,8 @@ async fn a_conflict_is_decided_with_the_keyboard_alone() {
     let item = house.openproject.create_work_package(project, "Task");
     let work = house.connect("openproject", |_| {}).await;
     house.sync(&work).await;
-    let task = house.store.search_tasks(TaskSearch::default()).await.unwrap().tasks.remove(0);
-    house.hub.edit_task(task.id, TaskPatch::new().title("Hub")).await.unwrap();
+    let task = house.tasks().await.remove(0);
+    house.edit(task.id, [(Field::Title, Value::text("Hub"))]).await;
     house.openproject.edit_work_package(item, |package| package.subject = "Tool".to_owned());
     house.sync(&work).await;
     with_browser(&house.url, async move |browser| {

@@ -5,8 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use magnus_core::model::{ConnectionSettings, GuardLimit, Run, RunState, TaskPatch};
-use magnus_core::store::{TaskSearch, TaskStore as _};
+use magnus_core::model::{ConnectionSettings, Field, GuardLimit, Run, RunState, Value};
 
 use crate::browser::{Browser, with_browser};
 use crate::house::House;
@@ -88,12 +87,13 @@ async fn scene() -> Scene {
     house.sync(&work).await;
     let board = house.connect("leantime", |settings| settings.name = "Product board".to_owned()).await;
     house.sync_all().await;
-    let tasks = house.store.search_tasks(TaskSearch::default()).await.unwrap().tasks;
+    let tasks = house.tasks().await;
     let task = tasks.iter().find(|task| task.title.starts_with("Show tides")).unwrap();
-    let patch = TaskPatch::new()
-        .title("Show tides and currents in the harbour map")
-        .due_date("2026-12-11".parse::<chrono::NaiveDate>().unwrap());
-    house.hub.edit_task(task.id, patch).await.unwrap();
+    let edits = [
+        (Field::Title, Value::text("Show tides and currents in the harbour map")),
+        (Field::DueDate, Value::Date("2026-12-11".parse().unwrap())),
+    ];
+    house.edit(task.id, edits).await;
     house.openproject.edit_work_package(story, |package| {
         package.subject = "Show tides in the map, two days ahead".to_owned();
         package.due_date = "2026-12-21".parse().ok();

@@ -1,6 +1,6 @@
 //! What comes from tools is text, whatever it looks like.
 
-use magnus_core::store::{TaskSearch, TaskStore as _};
+use magnus_core::model::{Field, Value};
 
 use crate::browser::with_browser;
 use crate::house::House;
@@ -17,9 +17,9 @@ async fn a_script_in_a_task_stays_text() {
     });
     let work = house.connect("openproject", |settings| settings.name = "<u>Work</u>".to_owned()).await;
     house.sync(&work).await;
-    let task = house.store.search_tasks(TaskSearch::default()).await.unwrap().tasks.remove(0);
-    let patch = magnus_core::model::TaskPatch::new().title(format!("{TITLE} in the hub"));
-    house.hub.edit_task(task.id, patch).await.unwrap();
+    let task = house.tasks().await.remove(0);
+    let title = Value::text(format!("{TITLE} in the hub"));
+    house.edit(task.id, [(Field::Title, title)]).await;
     house
         .openproject
         .edit_work_package(item, |package| package.subject = format!("{TITLE} in the tool"));
