@@ -5,7 +5,7 @@ import { act, h, show, toast } from "./dom.js";
 import { editConnection, addConnection } from "./connection-form.js";
 import { runRow } from "./runs.js";
 import { changed, refresh, refreshSoon, running, state, watch } from "./state.js";
-import { connectionState, direction, number, phase, some, span, toolName, toolSign, when } from "./words.js";
+import { connectionState, direction, number, phase, some, span, told, toolName, toolSign, when } from "./words.js";
 
 /** Shows the board. */
 export function board(place) {
@@ -48,11 +48,11 @@ function drawAttention(place) {
   const name = (connection) => h("strong", {}, connection.display_name);
   for (const connection of state.connections ?? []) {
     if (connection.state === "halted") {
-      items.push(h("li", { class: "warn" }, h("div", {}, name(connection), ` stopped before the first move: ${connection.last_sync_error ?? "the plan is large."}`),
+      items.push(h("li", { class: "warn" }, h("div", {}, name(connection), " stopped before the first move: ", told((connection.last_sync_error ?? "the plan is large.").replace(/^nothing was written: /, ""))),
         h("div", { class: "buttons" }, h("a", { class: "button", href: `#/runs/${connection.last_run_id}`, data: { key: `plan-${connection.id}` } }, "Look at the plan"))));
     }
     if (connection.state === "failing") {
-      items.push(h("li", { class: "bad" }, h("div", {}, name(connection), ` fails: ${connection.last_sync_error ?? "see the run."}`),
+      items.push(h("li", { class: "bad" }, h("div", {}, name(connection), " fails: ", told(connection.last_sync_error ?? "see the run.")),
         h("div", { class: "buttons" }, h("a", { class: "button", href: `#/runs/${connection.last_run_id}`, data: { key: `why-${connection.id}` } }, "See why"))));
     }
   }

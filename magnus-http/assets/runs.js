@@ -3,7 +3,7 @@
 import { get, post } from "./api.js";
 import { act, confirmed, h, show, toast } from "./dom.js";
 import { refreshSoon, state, watch } from "./state.js";
-import { counts, direction, number, outcome, phase, plain, runState, some, span, toolName, trigger, when } from "./words.js";
+import { brief, counts, direction, number, outcome, phase, plain, runState, some, span, told, toolName, trigger, value, when } from "./words.js";
 
 const ACTIONS = {
   create_in_hub: ["Create in the hub", "good"], create_in_tool: ["Create in the tool", "good"], link: ["Join", "info"], update: ["Change", "info"],
@@ -19,13 +19,21 @@ function duration(run) {
 
 function reasonRow(item) {
   const title = item.task_id ? h("a", { href: `#/tasks/${item.task_id}` }, item.title) : h("span", {}, item.title);
-  return h("li", {}, outcome(item.outcome), h("span", {}, title, item.detail && h("span", { class: "soft" }, ` ${item.detail}`)));
+  return h("li", {}, outcome(item.outcome), h("span", {}, title, item.detail && h("span", { class: "soft" }, " ", told(item.detail))));
+}
+
+/** How many failed, clashed or were left alone: items, or whole projects, which are not among the counts. */
+function why(run, unusual) {
+  const words = { failed: "failed", conflicted: "in conflict", skipped: "skipped" };
+  return Object.entries(words)
+    .map(([key, word]) => [Math.max(run.counts[key], unusual.filter((item) => item.outcome === key).length), word])
+    .filter(([count]) => count > 0).map(([count, word]) => `${number(count)} ${word}`).join(", ");
 }
 
 /** One run as a row of a list: with the reasons behind what was skipped or failed. */
 export function runRow(run) {
-  const told = run.details.items.filter((item) => ["failed", "conflicted", "skipped"].includes(item.outcome));
-  const hidden = run.counts.failed + run.counts.conflicted + run.counts.skipped - told.length;
+  const unusual = run.details.items.filter((item) => ["failed", "conflicted", "skipped"].includes(item.outcome));
+  const hidden = run.counts.failed + run.counts.conflicted + run.counts.skipped - unusual.length;
   const live = state.live.get(run.id) ?? run.progress;
   const goes = run.status === "started";
   return h("li", { class: "run", data: { run: run.id } },
@@ -33,10 +41,10 @@ export function runRow(run) {
     h("span", { class: "run-what" }, h("a", { class: "run-name", href: `#/runs/${run.id}`, data: { key: `run-${run.id}` } }, run.display_name ?? toolName(run.tool_name))),
     h("span", { class: "counts" }, goes ? `${phase(live?.phase ?? "observing")}${live?.total ? `: ${number(live.done)} of ${number(live.total)}` : "…"}` : run.status === "queued" ? "" : run.status === "halted" ? h("span", {}, "nothing was written") : counts(run.counts)),
     h("span", { class: "when" }, when(run.completed_at ?? run.started_at ?? run.queued_at), duration(run), ` · ${trigger(run.trigger)}`),
-    run.error_message && h("p", { class: `wide small ${run.status === "failed" ? "error" : "soft"}` }, run.error_message),
-    told.length > 0 && h("details", { class: "wide", data: { key: `reasons-${run.id}` } },
-      h("summary", {}, `Why: ${[["failed", "failed"], ["conflicted", "in conflict"], ["skipped", "skipped"]].filter(([key]) => run.counts[key] > 0).map(([key, word]) => `${number(run.counts[key])} ${word}`).join(", ")}`),
-      h("ul", { class: "reasons" }, told.map(reasonRow), hidden > 0 && h("li", {}, h("span"), h("a", { href: `#/runs/${run.id}` }, `and ${number(hidden)} more`)))));
+    run.error_message && h("p", { class: `wide small ${run.status === "failed" ? "error" : "soft"}` }, told(run.error_message)),
+    unusual.length > 0 && h("details", { class: "wide", data: { key: `reasons-${run.id}` } },
+      h("summary", {}, `Why: ${why(run, unusual)}`),
+      h("ul", { class: "reasons" }, unusual.map(reasonRow), hidden > 0 && h("li", {}, h("span"), h("a", { href: `#/runs/${run.id}` }, `and ${number(hidden)} more`)))));
 }
 
 /** The log of all runs. */
@@ -154,10 +162,10 @@ function whole(run, { shown, more, read }) {
       h("div", { class: "head" },
         h("div", {}, h("h1", {}, name), h("p", { class: "kicker" }, runState(run.status), " ", `${direction(run.direction)} · ${trigger(run.trigger)} · `, when(run.completed_at ?? run.started_at ?? run.queued_at), duration(run))),
         h("div", { class: "buttons" }, actions))),
-    run.error_message && h("p", { class: `note ${run.status === "failed" ? "bad" : "warn"}`, role: run.status === "halted" ? "status" : undefined }, run.error_message),
+    run.error_message && h("p", { class: `note ${run.status === "failed" ? "bad" : "warn"}`, role: run.status === "halted" ? "status" : undefined }, told(run.error_message)),
     going && progress(run, live),
     run.status !== "halted" && !going && h("section", { class: "card", "aria-label": "Counts" }, figures(run)),
-    run.details.problems.length > 0 && h("section", { class: "note bad", "aria-label": "Problems" }, h("ul", {}, run.details.problems.map((problem) => h("li", {}, problem)))),
+    run.details.problems.length > 0 && h("section", { class: "note bad", "aria-label": "Problems" }, h("ul", {}, run.details.problems.map((problem) => h("li", {}, told(problem))))),
     plan && planOf(plan, shown, more),
     items.length > 0 && h("section", { "aria-labelledby": "items-title" },
       h("div", { class: "section-head" }, h("h2", { id: "items-title" }, "Items, and why")),
@@ -220,12 +228,21 @@ function planOf(plan, shown, more) {
 function planned(item) {
   const [text, tone] = ACTIONS[item.action] ?? [plain(item.action), ""];
   const title = item.task_id ? h("a", { href: `#/tasks/${item.task_id}` }, item.title) : h("span", {}, item.title);
+  // What is made has no values before, and its title is said already.
+  const made = item.action.startsWith("create_");
+  const changes = made ? item.changes.filter((change) => change.field !== "title") : item.changes;
   return h("li", {},
     h("div", { class: "plan-item" }, h("span", { class: `pill ${tone}` }, text), h("b", {}, title), item.reason && h("span", { class: "soft small" }, item.reason.detail || plain(item.reason.code))),
-    item.changes.length > 0 && h("ul", { class: "diff" }, item.changes.map((change) => h("li", {},
-      h("span", { class: "name" }, plain(change.field), change.side && h("span", { class: "small" }, ` (${change.side === "hub" || change.side === "local" ? "hub" : "tool"})`)),
+    changes.length > 0 && h("ul", { class: "diff" }, changes.map((change) => h("li", {},
+      h("span", { class: "name" }, plain(change.field), !made && change.side && h("span", { class: "small" }, ` (${change.side === "hub" || change.side === "local" ? "hub" : "tool"})`)),
       h("span", {},
-        change.before ? h("del", {}, change.before) : h("span", { class: "soft" }, "empty"), h("span", { class: "arrow", "aria-hidden": "true" }, "→"), h("span", { class: "unseen" }, " becomes "),
-        change.after ? h("ins", {}, change.after) : h("span", { class: "soft" }, "empty"),
+        !made && [change.before ? h("del", {}, shownValue(change.field, change.before)) : h("span", { class: "soft" }, "empty"), h("span", { class: "arrow", "aria-hidden": "true" }, "→"), h("span", { class: "unseen" }, " becomes ")],
+        change.after ? h("ins", {}, shownValue(change.field, change.after)) : h("span", { class: "soft" }, "empty"),
         change.note && h("span", { class: "soft small" }, ` ${change.note.replaceAll("_", " ")}`))))));
+}
+
+/** A value of a plan, which comes as text. */
+function shownValue(field, text) {
+  if (field === "status" || field === "priority") return value(field, text);
+  return brief(text);
 }

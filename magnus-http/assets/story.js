@@ -5,7 +5,7 @@ import { act, h, show, toast } from "./dom.js";
 import { prose } from "./prose.js";
 import { watch } from "./state.js";
 import { link, person } from "./tasks.js";
-import { day, plain, priority, taskStatus, toolName, value, when } from "./words.js";
+import { brief, day, plain, priority, taskStatus, toolName, value, when } from "./words.js";
 
 const RULES = {
   edited: "edited in the hub", one_moved: "one side had changed", hub_wins: "the hub wins", external_wins: "the tool wins", newest_wins: "the newest wins",
@@ -92,8 +92,8 @@ function timeline(history) {
 }
 
 function changeRow(entry) {
-  const before = value(entry.field, entry.before);
-  const after = value(entry.field, entry.after);
+  const before = brief(value(entry.field, entry.before));
+  const after = brief(value(entry.field, entry.after));
   if (!entry.field) return h("li", {}, h("span", { class: "name" }, "Task"), h("span", {}, [before, after].filter(Boolean).join(" → ") || RULES[entry.rule] || plain(entry.rule)));
   return h("li", {}, h("span", { class: "name" }, plain(entry.field)),
     h("span", {}, before === undefined ? h("span", { class: "soft" }, "empty") : h("del", {}, before), h("span", { class: "arrow", "aria-hidden": "true" }, "→"), h("span", { class: "unseen" }, " became "), after === undefined ? h("span", { class: "soft" }, "empty") : h("ins", {}, after)));

@@ -73,6 +73,12 @@ function relative(instant) {
   return RELATIVE.format(Math.trunc(seconds / size), unit);
 }
 
+/** Words of the service: what stands between backticks is code, and a leading code such as `not_mapped:` reads as words. */
+export function told(text) {
+  const plainer = String(text ?? "").replace(/^[a-z]+(_[a-z]+)+(?=:|$)/, (code) => code.replaceAll("_", " "));
+  return plainer.split("`").map((part, at) => (at % 2 === 1 ? h("code", {}, part) : part));
+}
+
 /** An instant, said from now; the exact one as its title. */
 export function when(instant, otherwise = "never") {
   if (!instant) return otherwise;
@@ -113,6 +119,13 @@ export function span(seconds) {
 
 export const number = (value) => Number(value ?? 0).toLocaleString("en");
 export const some = (count, one, many = `${one}s`) => `${number(count)} ${Number(count) === 1 ? one : many}`;
+
+const LONGEST = 400;
+
+/** A value within a list of changes: not the whole of a long text. */
+export function brief(text) {
+  return text !== undefined && text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
+}
 
 /** The value of a field as people read it. */
 export function value(field, raw) {

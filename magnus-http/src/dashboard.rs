@@ -10,7 +10,8 @@ use sha2::{Digest, Sha256};
 use crate::problem::{Kind, Problem};
 
 /// What the browser may load and do: only what this service serves.
-const POLICY: &str = "default-src 'self'; base-uri 'self'; form-action 'none'; frame-ancestors 'none'; object-src 'none'";
+const POLICY: &str =
+    "default-src 'self'; base-uri 'self'; form-action 'none'; frame-ancestors 'none'; object-src 'none'";
 
 /// Where the page looks for its files, unless the service is nested in a host's own app.
 const HERE: &str = "<base href=\"./\">";

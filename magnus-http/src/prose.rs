@@ -11,8 +11,34 @@ const LONGEST: usize = 200_000;
 /// Elements that remain. No pictures: they would be loaded from elsewhere, which tells others who reads.
 static ELEMENTS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
     [
-        "p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "strong", "b", "em", "i", "del", "s", "code",
-        "pre", "blockquote", "a", "table", "thead", "tbody", "tr", "th", "td",
+        "p",
+        "br",
+        "hr",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "ul",
+        "ol",
+        "li",
+        "strong",
+        "b",
+        "em",
+        "i",
+        "del",
+        "s",
+        "code",
+        "pre",
+        "blockquote",
+        "a",
+        "table",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
     ]
     .into()
 });
@@ -73,8 +99,24 @@ mod tests {
         ] {
             let shown = html(harmful).to_lowercase();
             for forbidden in [
-                "<script", "<img", "<svg", "<iframe", "<form", "<input", "<base", "<style", "<math", "onerror=", "onload=",
-                "onclick=", "style=", "id=", "class=", "javascript:", "data:", "src=",
+                "<script",
+                "<img",
+                "<svg",
+                "<iframe",
+                "<form",
+                "<input",
+                "<base",
+                "<style",
+                "<math",
+                "onerror=",
+                "onload=",
+                "onclick=",
+                "style=",
+                "id=",
+                "class=",
+                "javascript:",
+                "data:",
+                "src=",
             ] {
                 assert!(!shown.contains(forbidden), "{harmful:?} became {shown:?}");
             }

@@ -40,7 +40,14 @@ pub(crate) fn pictures() -> Result<()> {
     let folder = crate::workspace::root().join("docs/images");
     process::run(
         process::cargo()
-            .args(["test", "-p", "magnus-tests", "--test", "browser", "every_view_is_readable"])
+            .args([
+                "test",
+                "-p",
+                "magnus-tests",
+                "--test",
+                "browser",
+                "every_view_is_readable",
+            ])
             .env("MAGNUS_PICTURES", &folder),
     )?;
     println!("see {}", folder.display());

@@ -136,7 +136,10 @@ async fn settings_of(app: &Shared, wanted: &ConnectionIn) -> Result<ConnectionSe
     if let Some(frequency) = word("sync_frequency", wanted.sync_frequency.as_deref())? {
         settings.frequency = frequency;
     }
-    settings.options = options(&ConnectionOptions::default(), &wanted.config.clone().unwrap_or_default())?;
+    settings.options = options(
+        &ConnectionOptions::default(),
+        &wanted.config.clone().unwrap_or_default(),
+    )?;
     address::check(&settings.url, app.options.allow_link_local).await?;
     Ok(settings)
 }

@@ -123,7 +123,12 @@ where
     browser
         .ask("Page.addScriptToEvaluateOnNewDocument", json!({ "source": WATCH }))
         .await;
-    browser.ask("Emulation.setTimezoneOverride", json!({ "timezoneId": "Europe/Berlin" })).await;
+    browser
+        .ask(
+            "Emulation.setTimezoneOverride",
+            json!({ "timezoneId": "Europe/Berlin" }),
+        )
+        .await;
     browser.size(1280, 900).await;
     let outcome = AssertUnwindSafe(test(browser.clone())).catch_unwind().await;
     if outcome.is_err() {
@@ -156,7 +161,8 @@ impl Browser {
     /// Opens a view and waits until the page hears the service.
     pub(crate) async fn open(&self, view: &str) {
         self.driver.goto(format!("{}/#{view}", self.url)).await.unwrap();
-        self.until("the page is live", "document.body.dataset.link === 'live'").await;
+        self.until("the page is live", "document.body.dataset.link === 'live'")
+            .await;
     }
 
     /// Goes to another view of the open page.
@@ -205,7 +211,9 @@ impl Browser {
             let tried = async {
                 let element = self.driver.find(By::Css(place)).await?;
                 if !element.is_enabled().await? {
-                    return Err(thirtyfour::error::WebDriverError::FatalError("it is disabled".to_owned()));
+                    return Err(thirtyfour::error::WebDriverError::FatalError(
+                        "it is disabled".to_owned(),
+                    ));
                 }
                 work(&element).await
             };

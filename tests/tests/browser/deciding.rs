@@ -11,7 +11,9 @@ async fn halted() -> House {
     let house = House::new().await;
     let (project, _) = house.garden();
     for number in 0..10 {
-        house.openproject.create_work_package(project, &format!("Task {number}"));
+        house
+            .openproject
+            .create_work_package(project, &format!("Task {number}"));
     }
     let work = house.connect("openproject", |_| {}).await;
     let board = house
@@ -29,7 +31,9 @@ async fn a_halted_plan_is_looked_at_and_carried_out() {
     let house = halted().await;
     with_browser(&house.url, async move |browser| {
         browser.open("/").await;
-        browser.until_shown(".attention", "Board stopped before the first move").await;
+        browser
+            .until_shown(".attention", "Board stopped before the first move")
+            .await;
         browser.until_shown(".attention", "exceed both").await;
         browser.click(".attention [data-key^=plan-]").await;
         browser.until_shown("#plan", "Create in the tool: 10").await;
@@ -40,7 +44,12 @@ async fn a_halted_plan_is_looked_at_and_carried_out() {
         browser.until_shown("main", "Completed").await;
         browser.until_shown("main", "Created").await;
         browser.go("/").await;
-        browser.until("nothing waits any more", "document.querySelector('section[aria-label=\"Needs you\"]').hidden").await;
+        browser
+            .until(
+                "nothing waits any more",
+                "document.querySelector('section[aria-label=\"Needs you\"]').hidden",
+            )
+            .await;
         assert!(browser.wrongs().await.is_empty(), "{:?}", browser.wrongs().await);
     })
     .await;
@@ -55,7 +64,9 @@ async fn a_halted_plan_is_discarded_and_nothing_is_written() {
         browser.click(".attention [data-key^=plan-]").await;
         browser.click("[data-act=discard]").await;
         browser.until_shown("main", "Cancelled").await;
-        browser.until("the plan is off the table", "!document.getElementById('plan')").await;
+        browser
+            .until("the plan is off the table", "!document.getElementById('plan')")
+            .await;
     })
     .await;
     assert!(house.leantime.tickets().is_empty());
@@ -88,7 +99,9 @@ async fn a_conflict_is_decided_field_by_field_and_carried_out() {
         browser.open("/").await;
         browser.until_shown("#conflict-count", "2").await;
         browser.click(".attention [data-key=decide]").await;
-        browser.until_shown("[data-field=title]", "Water the tomatoes daily").await;
+        browser
+            .until_shown("[data-field=title]", "Water the tomatoes daily")
+            .await;
         browser.until_shown("[data-field=title]", "Water all tomatoes").await;
         browser.until_shown("[data-field=description]", "From the tool.").await;
         browser.click("[data-act=decide]").await;
@@ -104,7 +117,10 @@ async fn a_conflict_is_decided_field_by_field_and_carried_out() {
     .await;
     house.sync_all().await;
     let package = house.openproject.work_package(item).unwrap();
-    assert_eq!((package.subject.as_str(), package.description.as_str()), ("Water all tomatoes", "From both."));
+    assert_eq!(
+        (package.subject.as_str(), package.description.as_str()),
+        ("Water all tomatoes", "From both.")
+    );
     let task = house.store.tasks(vec![task.id]).await.unwrap().remove(0);
     assert_eq!(task.title, "Water all tomatoes");
     assert_eq!(task.description.as_deref(), Some("From both."));

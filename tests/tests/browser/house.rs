@@ -61,7 +61,9 @@ impl House {
         let leantime = LeantimeSimulator::new(LeantimeOptions::default().rate_limit_per_minute(1_000_000));
         let (openproject_at, leantime_at) = (openproject.serve().await.unwrap(), leantime.serve().await.unwrap());
         let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&folder.path().join("hub.db").to_string_lossy()).await.unwrap();
+        let store = SqliteStore::open(&folder.path().join("hub.db").to_string_lossy())
+            .await
+            .unwrap();
         let store: Arc<dyn ServiceStore> = Arc::new(store);
         let key = MasterKey::from_bytes([7; 32]);
         let secrets = Arc::new(SealedSecretStore::new(Arc::clone(&store) as _, &key));
@@ -102,8 +104,13 @@ impl House {
             &MasterKey::from_bytes([7; 32]),
         ));
         let end = CancellationToken::new();
-        let mut options = ServiceOptions::new(store, Arc::clone(&self.engine) as _, Arc::clone(&self.secrets) as _, webhooks)
-            .loopback_and([]);
+        let mut options = ServiceOptions::new(
+            store,
+            Arc::clone(&self.engine) as _,
+            Arc::clone(&self.secrets) as _,
+            webhooks,
+        )
+        .loopback_and([]);
         options.shutdown = end.clone();
         options.admin_token = self.admin_token.clone().map(SecretString::from);
         let app = router(orchestrator.clone(), options).into_make_service_with_connect_info::<SocketAddr>();
@@ -142,15 +149,24 @@ impl House {
         change(&mut settings);
         let key = SecretString::from(key);
         let connection = self.engine.connect(settings.clone(), key.clone()).await.unwrap();
-        let saved = self.hub.add_connection(settings, key, self.secrets.as_ref()).await.unwrap();
+        let saved = self
+            .hub
+            .add_connection(settings, key, self.secrets.as_ref())
+            .await
+            .unwrap();
         assert!(self.secrets.get(saved.id).await.unwrap().is_some());
-        self.hub.map_all(saved.id, &connection.all_projects().await.unwrap()).await;
+        self.hub
+            .map_all(saved.id, &connection.all_projects().await.unwrap())
+            .await;
         saved
     }
 
     /// A project of the same name in both tools; answers its id in each.
     pub(crate) fn garden(&self) -> (u64, i64) {
-        (self.openproject.create_project("Garden", "garden"), self.leantime.create_project("Garden"))
+        (
+            self.openproject.create_project("Garden", "garden"),
+            self.leantime.create_project("Garden"),
+        )
     }
 
     /// Runs a connection to its end.

@@ -20,7 +20,11 @@ async fn tab_to(browser: &Browser, place: &str) {
         browser.press(Key::Tab).await;
         let script = format!("return document.activeElement.matches({});", serde_json::json!(place));
         if browser.run(&script).await == true {
-            assert_eq!(browser.run(FOCUS_SEEN).await, true, "the focus on {place} cannot be seen");
+            assert_eq!(
+                browser.run(FOCUS_SEEN).await,
+                true,
+                "the focus on {place} cannot be seen"
+            );
             return;
         }
     }
@@ -38,13 +42,24 @@ async fn a_tool_is_connected_and_synced_with_the_keyboard_alone() {
         browser.until_shown("main", "The board is empty").await;
         tab_to(&browser, "#add-connection").await;
         browser.press(Key::Enter).await;
-        browser.until("the form has the focus", "document.activeElement.id === 'connection-instance_url'").await;
+        browser
+            .until(
+                "the form has the focus",
+                "document.activeElement.id === 'connection-instance_url'",
+            )
+            .await;
         browser.press(at.as_str()).await;
         // Back to the tools: the arrow keys choose among them.
         browser.tab_back().await;
-        browser.until("a tool has the focus", "document.activeElement.name === 'tool_name'").await;
+        browser
+            .until("a tool has the focus", "document.activeElement.name === 'tool_name'")
+            .await;
         for _ in 0..2 {
-            if browser.run("return document.activeElement.value === 'openproject';").await == true {
+            if browser
+                .run("return document.activeElement.value === 'openproject';")
+                .await
+                == true
+            {
                 break;
             }
             browser.press(Key::Down).await;
@@ -57,7 +72,9 @@ async fn a_tool_is_connected_and_synced_with_the_keyboard_alone() {
         browser.press(Key::Enter).await;
         browser.until_shown("li.connection", "Not synced yet").await;
         // The focus is where one goes on: on the new connection's sync.
-        browser.until("the focus waits", "document.activeElement.matches('[data-act=sync]')").await;
+        browser
+            .until("the focus waits", "document.activeElement.matches('[data-act=sync]')")
+            .await;
         browser.press(Key::Enter).await;
         browser.until_shown("li.connection", "In step").await;
         browser.until_shown("li.connection", "1 task").await;
@@ -82,20 +99,34 @@ async fn a_conflict_is_decided_with_the_keyboard_alone() {
     house.sync(&work).await;
     let task = house.tasks().await.remove(0);
     house.edit(task.id, [(Field::Title, Value::text("Hub"))]).await;
-    house.openproject.edit_work_package(item, |package| package.subject = "Tool".to_owned());
+    house
+        .openproject
+        .edit_work_package(item, |package| package.subject = "Tool".to_owned());
     house.sync(&work).await;
     with_browser(&house.url, async move |browser| {
         browser.open("/conflicts").await;
         browser.until_shown("[data-field=title]", "Tool").await;
         tab_to(&browser, "input[type=radio]").await;
         browser.press(Key::Down).await;
-        browser.until("the tool's side is chosen", "document.querySelector('input[value=external]').checked").await;
+        browser
+            .until(
+                "the tool's side is chosen",
+                "document.querySelector('input[value=external]').checked",
+            )
+            .await;
         tab_to(&browser, "[data-act=decide]").await;
         browser.press(Key::Enter).await;
         browser.until_shown("main", "Nothing to decide").await;
     })
     .await;
-    assert!(house.store.conflicts(ConflictQuery::open(None)).await.unwrap().is_empty());
+    assert!(
+        house
+            .store
+            .conflicts(ConflictQuery::open(None))
+            .await
+            .unwrap()
+            .is_empty()
+    );
     house.sync_all().await;
     assert_eq!(house.store.tasks(vec![task.id]).await.unwrap()[0].title, "Tool");
 }

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use magnus_core::model::{ConnectionSettings, Field, GuardLimit, Run, RunState, Value};
+use magnus_core::model::{ConnectionSettings, Field, GuardLimit, Run, RunRequest, RunState, Value};
 
 use crate::browser::{Browser, with_browser};
 use crate::house::House;
@@ -59,10 +59,33 @@ const NAMELESS: &str = "
         .map((element) => element.outerHTML.slice(0, 120));
 ";
 
+/// Tasks of a project: title, status and due day.
+const HARBOUR: [(&str, &str, &str); 14] = [
+    ("Draw the quay walls from the survey", "Closed", "2026-10-02"),
+    (
+        "Berth booking: let a skipper change the date",
+        "In progress",
+        "2026-12-02",
+    ),
+    ("Berth booking: mail the harbour master", "New", "2026-12-04"),
+    ("Show free berths on the map", "In progress", "2026-11-20"),
+    ("Offline mode for the last mile", "On hold", ""),
+    ("Read the wind from the pier station", "Closed", "2026-09-18"),
+    ("Warn at force 7 and above", "New", "2026-12-15"),
+    ("Translate the app into Danish", "New", "2027-01-22"),
+    ("Translate the app into Dutch", "New", "2027-01-22"),
+    ("Pay the berth by card", "In progress", "2026-12-11"),
+    ("Receipts as PDF", "New", ""),
+    ("Crash when the mast light is off", "Closed", "2026-11-06"),
+    ("Dark colours for the night watch", "In progress", "2026-11-18"),
+    ("Store pictures in a smaller size", "New", ""),
+];
+
 /// A few weeks of work: two tools in step, a conflict, a halted plan.
 struct Scene {
     house: House,
-    work: ConnectionSettings,
+    board: ConnectionSettings,
+    harbour: i64,
     halted: Run,
     task: String,
 }
@@ -71,11 +94,23 @@ async fn scene() -> Scene {
     let house = House::new().await;
     let app = house.openproject.create_project("Harbour app", "harbour-app");
     let fair = house.openproject.create_project("Trade fair", "trade-fair");
-    house.leantime.create_project("Harbour app");
-    house.openproject.seed_project(app, 24, 11);
+    let harbour = house.leantime.create_project("Harbour app");
+    for (title, status, due) in HARBOUR {
+        let status = house.openproject.status_id(status).unwrap();
+        house.openproject.create_work_package_with(app, title, |package| {
+            package.status_id = status;
+            package.due_date = due.parse().ok();
+        });
+    }
     for title in [
-        "Book the stand", "Order the carpet", "Print 500 leaflets", "Invite the press", "Rent the coffee machine",
-        "Plan the evening", "Write the talk", "Test the demo on stage",
+        "Book the stand",
+        "Order the carpet",
+        "Print 500 leaflets",
+        "Invite the press",
+        "Rent the coffee machine",
+        "Plan the evening",
+        "Write the talk",
+        "Test the demo on stage",
     ] {
         house.openproject.create_work_package(fair, title);
     }
@@ -83,9 +118,13 @@ async fn scene() -> Scene {
         package.description = "The map shows **high and low water** for the next two days.\n\n- tide tables from the [agency](https://example.org/tides)\n- works offline\n- `UTC` inside, local time on screen\n".to_owned();
         package.due_date = "2026-12-18".parse().ok();
     });
-    let work = house.connect("openproject", |settings| settings.name = "Engineering".to_owned()).await;
+    let work = house
+        .connect("openproject", |settings| settings.name = "Engineering".to_owned())
+        .await;
     house.sync(&work).await;
-    let board = house.connect("leantime", |settings| settings.name = "Product board".to_owned()).await;
+    let board = house
+        .connect("leantime", |settings| settings.name = "Product board".to_owned())
+        .await;
     house.sync_all().await;
     let tasks = house.tasks().await;
     let task = tasks.iter().find(|task| task.title.starts_with("Show tides")).unwrap();
@@ -113,7 +152,8 @@ async fn scene() -> Scene {
     Scene {
         task: task.id.to_string(),
         house,
-        work,
+        board,
+        harbour,
         halted,
     }
 }
@@ -127,10 +167,24 @@ async fn picture(browser: &Browser, name: &str, height: u32) {
     let Some(folder) = pictures() else { return };
     // Waits for fonts and for what moves.
     browser.until("the page is painted", "document.fonts.status === 'loaded' && document.getAnimations().every((animation) => animation.playState !== 'running' || animation.effect.getTiming().iterations === Infinity)").await;
+    browser
+        .ask("Emulation.setScrollbarsHidden", serde_json::json!({ "hidden": true }))
+        .await;
     let width = browser.run("return innerWidth;").await.as_u64().unwrap();
-    let whole = browser.run("return document.documentElement.scrollHeight;").await.as_u64().unwrap();
-    browser.size(u32::try_from(width).unwrap(), u32::try_from(whole).unwrap().clamp(height, 1700)).await;
-    browser.run("document.getElementById('toasts').replaceChildren();").await;
+    let whole = browser
+        .run("return document.documentElement.scrollHeight;")
+        .await
+        .as_u64()
+        .unwrap();
+    browser
+        .size(
+            u32::try_from(width).unwrap(),
+            u32::try_from(whole).unwrap().clamp(height, 1700),
+        )
+        .await;
+    browser
+        .run("document.getElementById('toasts').replaceChildren();")
+        .await;
     let png = browser.driver.screenshot_as_png().await.unwrap();
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join(format!("{name}.png")), png).unwrap();
@@ -138,7 +192,11 @@ async fn picture(browser: &Browser, name: &str, height: u32) {
 }
 
 async fn check(browser: &Browser, place: &str) {
-    for (what, script) in [("hard to read", HARD_TO_READ), ("too wide", STICKS_OUT), ("without a name", NAMELESS)] {
+    for (what, script) in [
+        ("hard to read", HARD_TO_READ),
+        ("too wide", STICKS_OUT),
+        ("without a name", NAMELESS),
+    ] {
         let found = browser.run(script).await;
         assert_eq!(found, serde_json::json!([]), "{what} in {place}");
     }
@@ -148,7 +206,8 @@ async fn check(browser: &Browser, place: &str) {
 async fn every_view_is_readable_at_each_width_in_both_colour_schemes() {
     let Scene {
         house,
-        work,
+        board,
+        harbour,
         halted,
         task,
     } = scene().await;
@@ -160,8 +219,9 @@ async fn every_view_is_readable_at_each_width_in_both_colour_schemes() {
         ("plan", format!("/runs/{}", halted.id), "Create in the tool"),
         ("conflicts", "/conflicts".to_owned(), "two days ahead"),
     ];
-    house.openproject.faults().delay_all(Some(Duration::from_millis(150)));
     let orchestrator = house.orchestrator().clone();
+    let leantime = house.leantime.clone();
+    let slow = house.openproject.faults().clone();
     with_browser(&house.url, async move |browser| {
         for (width_name, width, height) in WIDTHS {
             browser.size(width, height).await;
@@ -179,19 +239,39 @@ async fn every_view_is_readable_at_each_width_in_both_colour_schemes() {
                 }
                 browser.go("/").await;
                 browser.click("#add-connection").await;
-                browser.fill("#connection-instance_url", "https://projects.example.org").await;
-                browser.run("document.querySelector('dialog details').open = true;").await;
+                browser
+                    .fill("#connection-instance_url", "https://projects.example.org")
+                    .await;
+                browser
+                    .run("document.querySelector('dialog details').open = true;")
+                    .await;
                 check(&browser, &format!("the form, {width_name}, {scheme}")).await;
                 picture(&browser, &format!("form-{width_name}-{scheme}"), height).await;
                 browser.press(thirtyfour::Key::Escape).await;
-                browser.until("the form is closed", "!document.querySelector('dialog')").await;
+                browser
+                    .until("the form is closed", "!document.querySelector('dialog')")
+                    .await;
             }
         }
         // While a sync goes on.
         browser.size(1600, 1000).await;
         browser.scheme("light").await;
-        browser.click(&format!("[data-key='sync-{}']", work.id)).await;
-        browser.until("a bar moves", "document.querySelector('progress[value]')").await;
+        slow.delay_all(Some(Duration::from_millis(80)));
+        for number in 1..=40 {
+            leantime.create_ticket(harbour, &format!("Check buoy {number}"));
+        }
+        let pulled = orchestrator
+            .start(RunRequest::new(board.id))
+            .await
+            .unwrap()
+            .wait()
+            .await
+            .unwrap();
+        assert_eq!(pulled.state, RunState::Completed);
+        browser.click("#sync-all").await;
+        browser
+            .until("a bar moves", "document.querySelector('progress[value]')")
+            .await;
         check(&browser, "the board during a sync").await;
         picture(&browser, "progress-wide-light", 1000).await;
         assert!(browser.wrongs().await.is_empty(), "{:?}", browser.wrongs().await);

@@ -23,14 +23,21 @@ async fn the_page_says_that_the_service_is_away_and_comes_back_by_itself() {
         house.stop().await;
         browser.until_shown("#banner", "Magnus cannot be reached").await;
         browser.until_shown("#link-state", "Disconnected").await;
-        browser.until("what cannot work is off", "document.querySelector('[data-act=sync]').disabled && document.getElementById('sync-all').disabled").await;
+        browser
+            .until(
+                "what cannot work is off",
+                "document.querySelector('[data-act=sync]').disabled && document.getElementById('sync-all').disabled",
+            )
+            .await;
         // What was known is still there to be read.
         browser.until_shown("li.connection", "1 task").await;
 
         house.openproject.create_work_package(project, "Task 2");
         house.start().await;
         browser.until_shown("#link-state", "Live").await;
-        browser.until("the banner is gone", "document.getElementById('banner').hidden").await;
+        browser
+            .until("the banner is gone", "document.getElementById('banner').hidden")
+            .await;
         // Events are heard again, too.
         house.sync(&work).await;
         browser.until_shown("li.connection", "2 tasks").await;

@@ -15,7 +15,9 @@ async fn a_script_in_a_task_stays_text() {
     let item = house.openproject.create_work_package_with(project, TITLE, |package| {
         package.description = DESCRIPTION.to_owned();
     });
-    let work = house.connect("openproject", |settings| settings.name = "<u>Work</u>".to_owned()).await;
+    let work = house
+        .connect("openproject", |settings| settings.name = "<u>Work</u>".to_owned())
+        .await;
     house.sync(&work).await;
     let task = house.tasks().await.remove(0);
     let title = Value::text(format!("{TITLE} in the hub"));
