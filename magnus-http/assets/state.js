@@ -90,7 +90,8 @@ export function refreshSoon() {
   }, 250);
 }
 
-/** The run of a connection that goes on, if there is one. */
+/** The run of a connection that goes on; without one, the one that waits. */
 export function running(connectionId) {
-  return state.runs?.find((run) => run.connection_id === connectionId && (run.status === "started" || run.status === "queued"));
+  const of = (status) => state.runs?.find((run) => run.connection_id === connectionId && run.status === status);
+  return of("started") ?? of("queued");
 }

@@ -256,7 +256,7 @@ async fn every_view_is_readable_at_each_width_in_both_colour_schemes() {
         // While a sync goes on.
         browser.size(1600, 1000).await;
         browser.scheme("light").await;
-        slow.delay_all(Some(Duration::from_millis(80)));
+        slow.delay_all(Some(Duration::from_millis(150)));
         for number in 1..=40 {
             leantime.create_ticket(harbour, &format!("Check buoy {number}"));
         }
