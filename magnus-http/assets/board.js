@@ -3,7 +3,7 @@
 import { get, post, send } from "./api.js";
 import { act, h, show, toast } from "./dom.js";
 import { editConnection, addConnection } from "./connection-form.js";
-import { runRow } from "./runs.js";
+import { runRow, tellLive } from "./runs.js";
 import { changed, refresh, refreshSoon, running, state, watch } from "./state.js";
 import { connectionState, direction, number, phase, some, span, told, toolName, toolSign, when } from "./words.js";
 
@@ -17,6 +17,7 @@ export function board(place) {
   const draw = (what) => {
     if (what === "progress") {
       for (const connection of state.connections ?? []) drawProgress(cards, connection);
+      for (const run of state.runs ?? []) tellLive(last, run);
       return;
     }
     drawHead(head);
@@ -112,7 +113,7 @@ function card(connection) {
   return h("li", { class: "card connection", data: { connection: id } },
     h("div", { class: "connection-head" }, toolSign(connection.tool_name),
       h("div", {}, h("h3", {}, connection.display_name), h("span", { class: "soft small" }, `${toolName(connection.tool_name)} · ${host(connection.instance_url)}`)),
-      connectionState(connection.state)),
+      connectionState(going?.status === "started" ? "syncing" : connection.state)),
     h("dl", { class: "facts" }, facts.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
     h("div", { class: "progress", data: { progress: id } }),
     h("div", { role: "status", data: { tested: id } }, testNote(state.tested.get(id))),

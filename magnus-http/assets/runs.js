@@ -22,6 +22,17 @@ function reasonRow(item) {
   return h("li", {}, outcome(item.outcome), h("span", {}, title, item.detail && h("span", { class: "soft" }, " ", told(item.detail))));
 }
 
+function liveWords(live) {
+  return `${phase(live?.phase ?? "observing")}${live?.total ? `: ${number(live.done)} of ${number(live.total)}` : "…"}`;
+}
+
+/** Says in a list how far a run that goes on has come by now. */
+export function tellLive(place, run) {
+  const live = state.live.get(run.id);
+  const row = live && run.status === "started" && place.querySelector(`[data-run="${CSS.escape(run.id)}"] .counts`);
+  if (row) row.textContent = liveWords(live);
+}
+
 /** How many failed, clashed or were left alone: items, or whole projects, which are not among the counts. */
 function why(run, unusual) {
   const words = { failed: "failed", conflicted: "in conflict", skipped: "skipped" };
@@ -39,7 +50,7 @@ export function runRow(run) {
   return h("li", { class: "run", data: { run: run.id } },
     h("span", { class: "run-state" }, runState(run.status)),
     h("span", { class: "run-what" }, h("a", { class: "run-name", href: `#/runs/${run.id}`, data: { key: `run-${run.id}` } }, run.display_name ?? toolName(run.tool_name))),
-    h("span", { class: "counts" }, goes ? `${phase(live?.phase ?? "observing")}${live?.total ? `: ${number(live.done)} of ${number(live.total)}` : "…"}` : run.status === "queued" ? "" : run.status === "halted" ? h("span", {}, "nothing was written") : counts(run.counts)),
+    h("span", { class: "counts" }, goes ? liveWords(live) : run.status === "queued" ? "" : run.status === "halted" ? h("span", {}, "nothing was written") : counts(run.counts)),
     h("span", { class: "when" }, when(run.completed_at ?? run.started_at ?? run.queued_at), duration(run), ` · ${trigger(run.trigger)}`),
     run.error_message && h("p", { class: `wide small ${run.status === "failed" ? "error" : "soft"}` }, told(run.error_message)),
     unusual.length > 0 && h("details", { class: "wide", data: { key: `reasons-${run.id}` } },
@@ -233,7 +244,7 @@ function planned(item) {
   const changes = made ? item.changes.filter((change) => change.field !== "title") : item.changes;
   return h("li", {},
     h("div", { class: "plan-item" }, h("span", { class: `pill ${tone}` }, text), h("b", {}, title), item.reason && h("span", { class: "soft small" }, item.reason.detail || plain(item.reason.code))),
-    changes.length > 0 && h("ul", { class: "diff" }, changes.map((change) => h("li", {},
+    changes.length > 0 && h("ul", { class: made ? "diff made" : "diff" }, changes.map((change) => h("li", {},
       h("span", { class: "name" }, plain(change.field), !made && change.side && h("span", { class: "small" }, ` (${change.side === "hub" || change.side === "local" ? "hub" : "tool"})`)),
       h("span", {},
         !made && [change.before ? h("del", {}, shownValue(change.field, change.before)) : h("span", { class: "soft" }, "empty"), h("span", { class: "arrow", "aria-hidden": "true" }, "→"), h("span", { class: "unseen" }, " becomes ")],

@@ -97,30 +97,39 @@ mod tests {
             "<math><mtext><table><mglyph><style><img src=x onerror=alert(1)>",
             "[x](data:text/html;base64,PHNjcmlwdD4=)",
         ] {
-            let shown = html(harmful).to_lowercase();
+            let shown = html(harmful);
+            let tags = tags(&shown).to_lowercase();
             for forbidden in [
-                "<script",
-                "<img",
-                "<svg",
-                "<iframe",
-                "<form",
-                "<input",
-                "<base",
-                "<style",
-                "<math",
-                "onerror=",
-                "onload=",
-                "onclick=",
-                "style=",
+                "script",
+                "img",
+                "svg",
+                "iframe",
+                "form",
+                "input",
+                "base",
+                "style",
+                "math",
+                "onerror",
+                "onload",
+                "onclick",
                 "id=",
                 "class=",
-                "javascript:",
+                "javascript",
                 "data:",
                 "src=",
             ] {
-                assert!(!shown.contains(forbidden), "{harmful:?} became {shown:?}");
+                assert!(!tags.contains(forbidden), "{harmful:?} became {shown:?}");
             }
         }
+    }
+
+    /// What stands within tags; the rest is text.
+    fn tags(html: &str) -> String {
+        let pieces = html.split('<').skip(1);
+        pieces
+            .filter_map(|piece| piece.split('>').next())
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     #[test]
