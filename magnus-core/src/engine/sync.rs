@@ -35,6 +35,7 @@ pub struct Engine {
     connectors: HashMap<ToolName, Arc<dyn Connector>>,
     wrap: Option<Wrap>,
     open: Mutex<HashMap<ConnectionId, Opened>>,
+    taking_over: Arc<Mutex<()>>,
 }
 
 impl fmt::Debug for Engine {
@@ -57,6 +58,7 @@ impl Engine {
             connectors: HashMap::new(),
             wrap: None,
             open: Mutex::new(HashMap::new()),
+            taking_over: Arc::default(),
         }
     }
 
@@ -193,6 +195,7 @@ impl Engine {
             failed: Vec::new(),
             held_back: HashSet::new(),
             asked_by_person: request.trigger == Trigger::Manual,
+            taking_over: Arc::clone(&self.taking_over),
             fatal_in_a_row: 0,
         })
     }

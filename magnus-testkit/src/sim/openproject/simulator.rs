@@ -362,6 +362,11 @@ impl OpenProjectSimulator {
         self.edit_work_package(successor, |item| item.schedule_manually = false);
     }
 
+    /// Makes a work package the duplicate of another one: it is closed with it.
+    pub fn duplicate(&self, duplicate: u64, original: u64) {
+        self.lock().state.duplicates.insert(duplicate, original);
+    }
+
     /// Logs time: neither the stamp nor the version moves.
     pub fn log_time(&self, id: u64, minutes: i64) {
         if let Some(item) = self.lock().state.work_packages.get_mut(&id) {
