@@ -179,6 +179,12 @@ impl Decider<'_> {
                 self.pull(value, Rule::OneMoved, local_moved.then(|| self.input.local.clone()))
             }
             _ if local_moved => self.held_as_computed(Some(seen)),
+            // The hub keeps a value that the tool now computes to nothing. They do not agree on it: once the tool computes
+            // it no more (a parent has lost its children), the hub's is sent.
+            Ok(value) if value.is_empty() && !self.input.local.is_empty() => FieldDecision::Record(Base {
+                local: LocalBase::Unsent,
+                ..seen
+            }),
             _ => FieldDecision::Record(seen),
         }
     }
