@@ -1,6 +1,8 @@
 //! A transport that calls an [`axum::Router`] in this process.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use axum::Router;
@@ -71,5 +73,37 @@ impl Transport for RouterTransport {
             TransportError::new(TransportErrorKind::Interrupted, Sent::Maybe, context).with_source(error)
         })?;
         Ok(Response::from_parts(parts, body))
+    }
+}
+
+/// Answers each host from a router of its own, as a network with several instances of one tool does. Clones share their
+/// hosts; a request to a host that is not there fails before it is sent.
+#[derive(Debug, Clone, Default)]
+pub struct HostsTransport(Arc<RwLock<BTreeMap<String, RouterTransport>>>);
+
+impl HostsTransport {
+    /// From now on `host` answers from `router`.
+    pub fn add(&self, host: &str, router: Router) {
+        let mut hosts = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        hosts.insert(host.to_owned(), RouterTransport::new(router));
+    }
+}
+
+#[async_trait]
+impl Transport for HostsTransport {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        let host = request.uri().host().unwrap_or_default().to_owned();
+        let router = {
+            let hosts = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            hosts.get(&host).cloned()
+        };
+        match router {
+            Some(router) => router.send(request).await,
+            None => Err(TransportError::new(
+                TransportErrorKind::Dns,
+                Sent::No,
+                format!("no host {host}"),
+            )),
+        }
     }
 }

@@ -5,8 +5,11 @@
 
 mod support;
 
-use magnus_core::model::{ConnectionId, DeletionPolicy, Field, LinkState, Run, RunState, Value};
+use magnus_core::model::{
+    ConnectionId, DeletionPolicy, Field, LinkState, Run, RunRequest, RunState, SkipReason, Value,
+};
 use magnus_core::secret::SecretStore;
+use magnus_testkit::sim::Gate;
 use magnus_testkit::sim::faults::{CallMatcher, Fault, FaultRule};
 use magnus_testkit::sim::openproject::OpenProjectOptions;
 use secrecy::SecretString;
@@ -278,4 +281,38 @@ async fn sixty_of_two_hundred_halt_and_what_changed_since_is_spared() {
         assert_eq!(gone, 59, "{tool}: the one that was edited stays");
         assert!(!tasks[&spared].is_deleted(), "{tool}");
     }
+}
+
+/// A run carries out a small plan. While its one write is on its way, somebody deletes sixty of two hundred tasks in the
+/// hub: the run leaves them alone, says so, and the next one halts with the plan.
+#[tokio::test]
+async fn sixty_that_are_deleted_while_a_run_goes_on_are_not_deleted_unseen() {
+    let (world, common) = synced_with(OpenProjectOptions::default(), 200).await;
+    let edited = world.task(common.hub, "task 199").await.id;
+    world.edit(edited, Field::Description, Value::text("new")).await;
+    let gate = Gate::default();
+    let held = FaultRule::new(CallMatcher::any().method("PATCH"), Fault::Hold(gate.clone()));
+    world.openproject.faults().inject(held);
+    let request = RunRequest::new(world.op);
+    let run = world.orchestrator.start(request).await.unwrap();
+    gate.reached(1).await;
+    for number in 0..60 {
+        let task = world.task(common.hub, &format!("task {number}")).await;
+        world.delete(task.id).await;
+    }
+    gate.open();
+    let run = run.wait().await.unwrap();
+    assert_eq!(run.state, RunState::Partial, "{run:#?}");
+    assert_eq!(world.openproject.work_packages().len(), 200);
+    let left: Vec<_> = run
+        .report
+        .items
+        .iter()
+        .filter(|item| item.reason == Some(SkipReason::Guard))
+        .collect();
+    assert_eq!(left.len(), 60);
+    assert!(words(&run).contains("60 deletions (of 200)"), "{}", words(&run));
+    let next = world.sync(world.op).await;
+    assert_eq!(next.state, RunState::Halted, "{next:#?}");
+    assert_eq!(world.openproject.work_packages().len(), 200);
 }

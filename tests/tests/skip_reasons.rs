@@ -12,7 +12,7 @@ use magnus_core::model::{
     ToolName, Trigger, Value,
 };
 use magnus_core::secret::SecretStore;
-use magnus_testkit::sim::{CallMatcher, Fault, FaultRule};
+use magnus_testkit::sim::{CallMatcher, Fault, FaultRule, Gate};
 use secrecy::SecretString;
 use support::{Common, Setup, World};
 
@@ -316,6 +316,32 @@ async fn second_connection(world: &World) -> ConnectionId {
     let key = SecretString::from(world.openproject.api_key());
     world.keys.put(settings.id, key).await.unwrap();
     settings.id
+}
+
+/// Many tasks are deleted in the hub while a run goes on that was looked at before.
+#[tokio::test]
+async fn guard() {
+    let (world, common) = world(|settings| settings.options.deletions = DeletionPolicy::Delete).await;
+    for number in 0..30 {
+        let title = format!("task {number}");
+        world.openproject.create_work_package(common.op, &title);
+    }
+    world.complete(world.op).await;
+    let edited = world.task(common.hub, "task 29").await.id;
+    world.edit(edited, Field::Description, Value::text("new")).await;
+    let gate = Gate::default();
+    let held = FaultRule::new(CallMatcher::any().method("PATCH"), Fault::Hold(gate.clone()));
+    world.openproject.faults().inject(held);
+    let run = world.orchestrator.start(RunRequest::new(world.op)).await.unwrap();
+    gate.reached(1).await;
+    for number in 0..26 {
+        world
+            .delete(world.task(common.hub, &format!("task {number}")).await.id)
+            .await;
+    }
+    gate.open();
+    says(&run.wait().await.unwrap(), SkipReason::Guard);
+    assert_eq!(world.openproject.work_packages().len(), 30);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::tally::Ending;
 use super::{Phase, RunError};
 use crate::model::{Counts, Field, MappingState, Reason, SkipReason, Trigger};
 use crate::reconcile::{
-    Entry, Extent, MappingInput, MappingPlan, Plan, PlannedAction, PlannedItem, PlannedMapping, Push, Setting, guard,
+    Allowance, Entry, MappingInput, MappingPlan, Plan, PlannedAction, PlannedItem, PlannedMapping, Push, Setting,
     hold_back, plan_mapping,
 };
 use crate::store::{Changeset, MappingWrite, Unit};
@@ -87,31 +87,26 @@ impl Session {
         }
     }
 
-    /// Why the first plans want a person to look first. What a person has confirmed already does not count; what has
-    /// changed since then does.
-    pub(super) fn halts(&self, plans: &[(MappingPlan, usize)], confirmed: Option<&Plan>) -> Vec<String> {
+    /// What the first plans would do. What a person has confirmed does not count; what has changed since then does.
+    pub(super) fn allowance(plans: &[(MappingPlan, usize)], confirmed: Option<&Plan>) -> Allowance {
         let confirmed: HashSet<&PlannedItem> = confirmed
             .iter()
             .flat_map(|plan| &plan.mappings)
             .flat_map(|mapping| &mapping.items)
             .collect();
-        let mut extent = Extent::default();
+        let mut allowance = Allowance::default();
         for (plan, in_tool) in plans {
-            extent.linked += plan.linked;
-            extent.in_tool += u64::try_from(*in_tool).unwrap_or(u64::MAX);
-            for entry in &plan.entries {
-                if shown(entry).is_some_and(|item| confirmed.contains(&item)) {
-                    continue;
-                }
-                match entry.action {
-                    Some(PlannedAction::DeleteInHub | PlannedAction::DeleteInTool) => extent.deletions += 1,
-                    Some(PlannedAction::CreateInTool) => extent.creations += 1,
-                    _ if matches!(entry.push, Some(Push::Update { .. })) => extent.overwrites += 1,
-                    _ => {}
-                }
-            }
+            let in_tool = u64::try_from(*in_tool).unwrap_or(u64::MAX);
+            allowance.add(plan, in_tool, |entry| {
+                shown(entry).is_some_and(|item| confirmed.contains(&item))
+            });
         }
-        guard(&extent, &self.settings.options.guard)
+        allowance
+    }
+
+    /// Why the first plans want a person to look first.
+    pub(super) fn halts(&self, plans: &[(MappingPlan, usize)], confirmed: Option<&Plan>) -> Vec<String> {
+        Self::allowance(plans, confirmed).halts(&self.settings.options.guard)
     }
 
     /// How many writes of the first plans would notify people.
@@ -146,13 +141,22 @@ impl Session {
         index: usize,
         tables: &Tables,
         no_creation: Option<&Reason>,
+        allowance: &mut Allowance,
     ) -> Result<(), RunError> {
         let mappings: Vec<_> = actives.iter().map(|active| active.mapping.clone()).collect();
         let mut settled = false;
+        let mut all_carried_out = true;
         for round in 0..MAX_ROUNDS {
             self.checkpoint()?;
             let view = self.hub_view(&actives[index]).await?;
-            let plan = self.plan(&actives[index], &mappings, &view, tables, no_creation);
+            let mut plan = self.plan(&actives[index], &mappings, &view, tables, no_creation);
+            for held in allowance.hold_back(&mut plan, &self.settings.options.guard) {
+                all_carried_out = false;
+                let problem = format!("left alone, since it came up after the plan was looked at: {held}");
+                if !self.report.problems.contains(&problem) {
+                    self.report.problems.push(problem);
+                }
+            }
             if round == 0 {
                 let scope = plan.entries.len() + plan.unchanged.len();
                 self.context.report(|progress| {
@@ -179,7 +183,8 @@ impl Session {
                 .problems
                 .push(format!("project {name:?} did not come to rest in {MAX_ROUNDS} rounds"));
         }
-        self.finish_mapping(&mut actives[index], settled).await
+        self.finish_mapping(&mut actives[index], settled && all_carried_out)
+            .await
     }
 
     /// Commits what changes in the hub. Answers the entries that go to the tool, and whether something went stale and

@@ -306,7 +306,8 @@ impl Session {
         let all_read = self.observe_all(&mut active, request.trigger, &tables).await?;
         let plans = self.plans(&active, &tables, all_read).await?;
         let confirmed = self.confirmed(request).await?;
-        let halts = self.halts(&plans, confirmed.as_ref());
+        let mut allowance = Self::allowance(&plans, confirmed.as_ref());
+        let halts = allowance.halts(&self.settings.options.guard);
         if !halts.is_empty() {
             return Ok(Some(Plan {
                 connection_id: request.connection_id,
@@ -324,7 +325,8 @@ impl Session {
         drop(plans);
         let no_creation = (!all_read).then(not_all_read);
         for index in 0..active.len() {
-            self.execute(&mut active, index, &tables, no_creation.as_ref()).await?;
+            self.execute(&mut active, index, &tables, no_creation.as_ref(), &mut allowance)
+                .await?;
         }
         Ok(None)
     }

@@ -42,6 +42,8 @@ named_enum! {
         Backoff = "backoff",
         /// Its write failed again and again; set aside until it changes or a person says so.
         Quarantined = "quarantined",
+        /// It came up after the plan was guarded, and exceeds the limits together with what the plan held.
+        Guard = "guard",
         /// It is gone in the tool, or will be believed so.
         GoneInTool = "gone_in_tool",
         /// It is deleted in the hub.

@@ -1,6 +1,6 @@
 //! Whether a plan is so large that a person should look at it first.
 
-use crate::model::{GuardLimit, GuardLimits};
+use crate::model::GuardLimits;
 
 /// What a plan would do, in the numbers that a guard looks at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -17,42 +17,60 @@ pub struct Extent {
     pub in_tool: u64,
 }
 
-/// The reasons to halt; empty: go on. A limit is exceeded only if both its count and its percentage are.
-#[must_use]
-pub fn guard(extent: &Extent, limits: &GuardLimits) -> Vec<String> {
-    let mut halts = Vec::new();
-    let mut check = |what: &str, number: u64, of: u64, limit: GuardLimit, key: &str| {
+/// What a guard counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Risk {
+    Deletion,
+    Overwrite,
+    Creation,
+}
+
+impl Risk {
+    pub(super) const ALL: [Self; 3] = [Self::Deletion, Self::Overwrite, Self::Creation];
+
+    /// Why so much of this wants a person to look first. A limit is exceeded only if both its count and its percentage are.
+    pub(super) fn exceeds(self, extent: &Extent, limits: &GuardLimits) -> Option<String> {
+        let (what, number, of, limit, key) = match self {
+            Self::Deletion => (
+                "deletions",
+                extent.deletions,
+                extent.linked,
+                limits.deletions,
+                "deletions",
+            ),
+            Self::Overwrite => (
+                "overwritten items",
+                extent.overwrites,
+                extent.linked,
+                limits.overwrites,
+                "overwrites",
+            ),
+            Self::Creation => (
+                "creations in the tool",
+                extent.creations,
+                extent.in_tool,
+                limits.creations,
+                "creations",
+            ),
+        };
         let over_count = number > u64::from(limit.count);
         let over_percent = number.saturating_mul(100) > of.saturating_mul(u64::from(limit.percent));
-        if over_count && over_percent {
-            halts.push(format!(
+        (over_count && over_percent).then(|| {
+            format!(
                 "{number} {what} (of {of}) exceed both {} and {} %; raise `guard.{key}` if this is wanted",
                 limit.count, limit.percent
-            ));
-        }
-    };
-    check(
-        "deletions",
-        extent.deletions,
-        extent.linked,
-        limits.deletions,
-        "deletions",
-    );
-    check(
-        "overwritten items",
-        extent.overwrites,
-        extent.linked,
-        limits.overwrites,
-        "overwrites",
-    );
-    check(
-        "creations in the tool",
-        extent.creations,
-        extent.in_tool,
-        limits.creations,
-        "creations",
-    );
-    halts
+            )
+        })
+    }
+}
+
+/// The reasons to halt; empty: go on.
+#[must_use]
+pub fn guard(extent: &Extent, limits: &GuardLimits) -> Vec<String> {
+    Risk::ALL
+        .into_iter()
+        .filter_map(|risk| risk.exceeds(extent, limits))
+        .collect()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::decide::{FieldDecision, FieldInput, Hold, decide};
 use super::hierarchy::closes_cycle;
 use super::lens::{Lens, Sendable};
+use super::metadata::with_told;
 use super::plan::FieldChange;
 use crate::connection::Capabilities;
 use crate::model::{
@@ -353,7 +354,13 @@ impl Merging<'_> {
         let Ok(before) = patch.apply(&mut task, edited_at) else {
             return;
         };
-        let metadata = with_metadata(&task, self.item.remote, self.setting);
+        let told = with_told(
+            &task.metadata,
+            &self.setting.capabilities.tool,
+            self.link.connection_id,
+            &self.item.remote.metadata,
+        );
+        let metadata = told.filter(|_| self.setting.direction.pulls());
         if before.is_empty() && metadata.is_none() {
             return;
         }
@@ -382,21 +389,4 @@ impl Merging<'_> {
             expected,
         });
     }
-}
-
-/// The task's metadata with the tool's further data under the tool's name; `None` if nothing changes.
-fn with_metadata(
-    task: &Task,
-    remote: &RemoteTask,
-    setting: &Setting<'_>,
-) -> Option<serde_json::Map<String, serde_json::Value>> {
-    let tool = setting.capabilities.tool.as_str();
-    let data = serde_json::Value::Object(remote.metadata.clone());
-    let known = task.metadata.get(tool);
-    if !setting.direction.pulls() || known == Some(&data) || (known.is_none() && remote.metadata.is_empty()) {
-        return None;
-    }
-    let mut metadata = task.metadata.clone();
-    metadata.insert(tool.to_owned(), data);
-    Some(metadata)
 }

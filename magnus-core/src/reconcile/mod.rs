@@ -5,6 +5,7 @@
 //! ([`match_items`]), to a whole mapping ([`plan_mapping`]), and whether a person should look first ([`guard`]).
 
 mod adopt;
+mod allowance;
 mod decide;
 mod guard;
 mod hierarchy;
@@ -13,6 +14,7 @@ mod lens;
 mod lost_update;
 mod mapping;
 mod matching;
+mod metadata;
 mod observation;
 mod plan;
 mod poison;
@@ -20,6 +22,7 @@ mod undo;
 mod waiting;
 
 pub use adopt::adopted;
+pub use allowance::Allowance;
 pub use decide::{FieldDecision, FieldInput, Hold, decide};
 pub use guard::{Extent, guard};
 pub use item::{Item, ItemMerge, Outgoing, Setting, merge_item};

@@ -101,7 +101,8 @@ pub fn hold_back(
     }
 }
 
-fn leave_alone(entry: &mut Entry, reason: Reason) {
+/// Leaves an entry alone in this plan. What changes in the hub stays in it.
+pub(super) fn leave_alone(entry: &mut Entry, reason: Reason) {
     entry.push = None;
     entry.reason = Some(reason);
     let only_sends = matches!(

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,6 +17,7 @@ use magnus_core::store::{Changeset, Fence, LeaseAnswer, MappingWrite, ProjectWri
 use magnus_leantime::LeantimeConnector;
 use magnus_openproject::OpenProjectConnector;
 use magnus_sqlite::SqliteStore;
+use magnus_testkit::clock::SetClock;
 use magnus_testkit::crash::CrashPoint;
 use magnus_testkit::sim::leantime::{LeantimeOptions, LeantimeSimulator, Ticket};
 use magnus_testkit::sim::openproject::{OpenProjectOptions, OpenProjectSimulator, WorkPackage};
@@ -30,22 +30,6 @@ use super::scenario::Scenario;
 const LEASE: Duration = Duration::from_secs(30);
 /// More than a lease and the wait before a lost create is believed lost.
 const PAUSE: i64 = 120;
-
-/// A clock that the test moves.
-#[derive(Debug)]
-pub(crate) struct SetClock(AtomicI64);
-
-impl SetClock {
-    pub(crate) fn advance(&self, seconds: i64) {
-        self.0.fetch_add(seconds, Ordering::Relaxed);
-    }
-}
-
-impl Clock for SetClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_timestamp(self.0.load(Ordering::Relaxed), 0).unwrap()
-    }
-}
 
 #[derive(Debug)]
 struct Keys(BTreeMap<ConnectionId, String>);
@@ -107,7 +91,7 @@ impl World {
         tools: fn(&mut OpenProjectOptions),
     ) -> Self {
         let start: Timestamp = "2026-03-02T08:00:00Z".parse().unwrap();
-        let clock = Arc::new(SetClock(AtomicI64::new(start.timestamp())));
+        let clock = SetClock::at(start);
         let time = clock.clone();
         let mut options =
             OpenProjectOptions::default().clock(magnus_testkit::sim::openproject::Clock::new(move || time.now()));
@@ -192,7 +176,7 @@ impl World {
 
     /// A world of its own in which the same has happened.
     pub(crate) async fn fork(&self) -> Self {
-        let clock = Arc::new(SetClock(AtomicI64::new(self.now().timestamp())));
+        let clock = SetClock::at(self.now());
         let time = clock.clone();
         let openproject = self.openproject.fork();
         openproject.configure(|options| {

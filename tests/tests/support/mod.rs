@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use magnus_core::clock::{Clock, SystemClock};
 use magnus_core::connection::Connector;
 use magnus_core::engine::{Engine, SyncEngine};
 use magnus_core::layer::Layers;
@@ -19,9 +20,10 @@ use magnus_core::secret::{SecretError, SecretStore};
 use magnus_core::store::{Changeset, ConflictQuery, Fence, MappingWrite, ProjectWrite, TaskStore, TaskWrite, Unit};
 use magnus_leantime::LeantimeConnector;
 use magnus_openproject::OpenProjectConnector;
+use magnus_testkit::crash::CrashPoint;
 use magnus_testkit::sim::leantime::{LeantimeOptions, LeantimeSimulator};
 use magnus_testkit::sim::openproject::{OpenProjectOptions, OpenProjectSimulator};
-use magnus_testkit::transport::RouterTransport;
+use magnus_testkit::transport::HostsTransport;
 use secrecy::SecretString;
 
 /// Keys by connection.
@@ -56,6 +58,9 @@ pub(crate) struct World {
     pub(crate) engine: Arc<Engine>,
     pub(crate) op: ConnectionId,
     pub(crate) lt: ConnectionId,
+    pub(crate) clock: Arc<dyn Clock>,
+    hosts: HostsTransport,
+    settings: fn(&mut ConnectionSettings),
 }
 
 /// What differs from world to world.
@@ -65,6 +70,7 @@ pub(crate) struct Setup {
     pub(crate) store: Option<Arc<dyn TaskStore>>,
     pub(crate) settings: fn(&mut ConnectionSettings),
     pub(crate) layers: Option<Layers>,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl Default for Setup {
@@ -75,6 +81,7 @@ impl Default for Setup {
             store: None,
             settings: |_| {},
             layers: None,
+            clock: Arc::new(SystemClock),
         }
     }
 }
@@ -87,53 +94,74 @@ impl World {
     pub(crate) async fn with(setup: Setup) -> Self {
         let openproject = OpenProjectSimulator::new(setup.openproject);
         let leantime = LeantimeSimulator::new(setup.leantime);
-        let store = setup.store.unwrap_or_else(|| Arc::new(MemoryStore::new()));
+        let store = setup
+            .store
+            .unwrap_or_else(|| Arc::new(MemoryStore::with_clock(Arc::clone(&setup.clock))));
         let keys = Arc::new(Keys::default());
-        let op_connector: Arc<dyn Connector> = Arc::new(OpenProjectConnector::new(Arc::new(RouterTransport::new(
-            openproject.router(),
-        ))));
-        let lt_connector: Arc<dyn Connector> = Arc::new(LeantimeConnector::new(Arc::new(RouterTransport::new(
-            leantime.router(),
-        ))));
-        let mut engine = Engine::new(Arc::clone(&store), Arc::clone(&keys) as Arc<dyn SecretStore>)
-            .with_connector(op_connector)
-            .with_connector(lt_connector);
+        let hosts = HostsTransport::default();
+        let mut engine = engine(Arc::clone(&store), &keys, &hosts, &setup.clock);
         if let Some(layers) = setup.layers {
             engine = engine.with_layers(move |settings, connection| layers.wrap(&settings.name, connection));
         }
         let engine = Arc::new(engine);
         let orchestrator =
             Orchestrator::builder(Arc::clone(&store), Arc::clone(&engine) as Arc<dyn SyncEngine>).build();
-        let now = magnus_core::clock::Clock::now(&magnus_core::clock::SystemClock);
-        let mut ids = Vec::new();
-        for (tool, key) in [
-            ("openproject", openproject.api_key()),
-            ("leantime", leantime.api_key().to_owned()),
-        ] {
-            let url = format!("https://{tool}.test");
-            let mut settings = ConnectionSettings::new(ToolName::new(tool), format!("the {tool}"), url, now);
-            if tool == "leantime" {
-                // Raised in this instance: a test has no minute to wait.
-                settings
-                    .options
-                    .tool
-                    .insert("requests_per_minute".to_owned(), 1_000_000.into());
-            }
-            (setup.settings)(&mut settings);
-            let settings = store.save_connection(settings).await.unwrap();
-            keys.put(settings.id, SecretString::from(key)).await.unwrap();
-            ids.push(settings.id);
-        }
-        Self {
-            openproject,
-            leantime,
+        let mut world = Self {
+            openproject: openproject.clone(),
+            leantime: leantime.clone(),
             store,
             keys,
             orchestrator,
             engine,
-            op: ids[0],
-            lt: ids[1],
+            op: ConnectionId::generate(),
+            lt: ConnectionId::generate(),
+            clock: setup.clock,
+            hosts,
+            settings: setup.settings,
+        };
+        world.op = world.connect_openproject("openproject", &openproject).await;
+        world.lt = world.connect_leantime("leantime", &leantime).await;
+        world
+    }
+
+    /// Connects one more instance of OpenProject, at a host of its own.
+    pub(crate) async fn connect_openproject(&self, name: &str, instance: &OpenProjectSimulator) -> ConnectionId {
+        self.hosts.add(&format!("{name}.test"), instance.router());
+        self.connect("openproject", name, instance.api_key()).await
+    }
+
+    /// Connects one more instance of Leantime, at a host of its own.
+    pub(crate) async fn connect_leantime(&self, name: &str, instance: &LeantimeSimulator) -> ConnectionId {
+        self.hosts.add(&format!("{name}.test"), instance.router());
+        self.connect("leantime", name, instance.api_key().to_owned()).await
+    }
+
+    async fn connect(&self, tool: &str, name: &str, key: String) -> ConnectionId {
+        let url = format!("https://{name}.test");
+        let mut settings = ConnectionSettings::new(ToolName::new(tool), format!("the {name}"), url, self.clock.now());
+        if tool == "leantime" {
+            // Raised in this instance: a test has no minute to wait.
+            settings
+                .options
+                .tool
+                .insert("requests_per_minute".to_owned(), 1_000_000.into());
         }
+        (self.settings)(&mut settings);
+        let settings = self.store.save_connection(settings).await.unwrap();
+        self.keys.put(settings.id, SecretString::from(key)).await.unwrap();
+        settings.id
+    }
+
+    /// The engine of a process that breaks where `crash` says.
+    pub(crate) fn breaking(&self, crash: &CrashPoint) -> Engine {
+        let layer = crash.clone();
+        engine(
+            crash.store(Arc::clone(&self.store)),
+            &self.keys,
+            &self.hosts,
+            &self.clock,
+        )
+        .with_layers(move |_, connection| layer.connection(connection))
     }
 
     /// Makes a project in both tools and in the hub, and maps them.
@@ -142,22 +170,32 @@ impl World {
             .openproject
             .create_project(name, &name.to_lowercase().replace(' ', "-"));
         let lt = self.leantime.create_project(name);
-        let project = Project::new(name, magnus_core::clock::Clock::now(&magnus_core::clock::SystemClock));
+        let project = Project::new(name, self.clock.now());
         let hub = project.id;
-        let mapping = |connection, id: String| MappingWrite {
-            mapping: Mapping::new(connection, ExternalId::new(id).unwrap(), name, hub),
-            expected: None,
-        };
         let changeset = Changeset {
             projects: vec![ProjectWrite {
                 project,
                 expected: None,
             }],
-            mappings: vec![mapping(self.op, op.to_string()), mapping(self.lt, lt.to_string())],
             ..Changeset::new()
         };
         self.store.commit(Fence::Hub, changeset).await.unwrap();
+        self.map(self.op, &op.to_string(), name, hub).await;
+        self.map(self.lt, &lt.to_string(), name, hub).await;
         Common { op, lt, hub }
+    }
+
+    /// Maps a project of a tool to one of the hub.
+    pub(crate) async fn map(&self, connection: ConnectionId, id: &str, name: &str, hub: ProjectId) {
+        let mapping = MappingWrite {
+            mapping: Mapping::new(connection, ExternalId::new(id).unwrap(), name, hub),
+            expected: None,
+        };
+        let changeset = Changeset {
+            mappings: vec![mapping],
+            ..Changeset::new()
+        };
+        self.store.commit(Fence::Hub, changeset).await.unwrap();
     }
 
     /// Starts a run and waits for its end.
@@ -224,11 +262,7 @@ impl World {
     }
 
     pub(crate) async fn add(&self, project: ProjectId, title: &str) -> TaskId {
-        let task = Task::new(
-            project,
-            title,
-            magnus_core::clock::Clock::now(&magnus_core::clock::SystemClock),
-        );
+        let task = Task::new(project, title, self.clock.now());
         let id = task.id;
         self.write(TaskWrite::Insert {
             task: Box::new(task),
@@ -243,12 +277,7 @@ impl World {
         let expected = task.version;
         let before = task.get(field);
         let patch: TaskPatch = [(field, value)].into_iter().collect();
-        patch
-            .apply(
-                &mut task,
-                magnus_core::clock::Clock::now(&magnus_core::clock::SystemClock),
-            )
-            .unwrap();
+        patch.apply(&mut task, self.clock.now()).unwrap();
         self.write(TaskWrite::Update {
             task: Box::new(task),
             expected,
@@ -260,7 +289,7 @@ impl World {
     pub(crate) async fn delete(&self, id: TaskId) {
         let mut task = self.store.tasks(vec![id]).await.unwrap().remove(0);
         let expected = task.version;
-        task.deleted_at = Some(magnus_core::clock::Clock::now(&magnus_core::clock::SystemClock));
+        task.deleted_at = Some(self.clock.now());
         self.write(TaskWrite::Update {
             task: Box::new(task),
             expected,
@@ -288,4 +317,13 @@ pub(crate) struct Common {
     pub(crate) op: u64,
     pub(crate) lt: i64,
     pub(crate) hub: ProjectId,
+}
+
+fn engine(store: Arc<dyn TaskStore>, keys: &Arc<Keys>, hosts: &HostsTransport, clock: &Arc<dyn Clock>) -> Engine {
+    let openproject: Arc<dyn Connector> = Arc::new(OpenProjectConnector::new(Arc::new(hosts.clone())));
+    let leantime: Arc<dyn Connector> = Arc::new(LeantimeConnector::new(Arc::new(hosts.clone())));
+    Engine::new(store, Arc::clone(keys) as Arc<dyn SecretStore>)
+        .with_clock(Arc::clone(clock))
+        .with_connector(openproject)
+        .with_connector(leantime)
 }

@@ -13,6 +13,7 @@ use crate::reconcile::decide::Hold;
 use crate::reconcile::hierarchy::{closes_cycle, depths};
 use crate::reconcile::lens::Lens;
 use crate::reconcile::matching::Matches;
+use crate::reconcile::metadata::with_told;
 use crate::reconcile::plan::{FieldChange, PlannedAction};
 use crate::store::{LinkWrite, MatchGuard, TaskWrite, Unit};
 
@@ -115,10 +116,9 @@ impl<'a> Planner<'a> {
             };
             link.bases.insert(*field, base);
         }
-        if !remote.metadata.is_empty() {
-            let data = serde_json::Value::Object(remote.metadata.clone());
-            task.metadata
-                .insert(setting.capabilities.tool.as_str().to_owned(), data);
+        let tool = &setting.capabilities.tool;
+        if let Some(metadata) = with_told(&task.metadata, tool, mapping.connection_id, &remote.metadata) {
+            task.metadata = metadata;
         }
         let guard = (self.input.options.matching != MatchPolicy::None).then(|| self.match_guard(&task));
         let title = task.title.clone();
