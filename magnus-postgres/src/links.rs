@@ -54,6 +54,18 @@ impl LinkStore for PostgresStore {
         rows.iter().map(from_row).collect()
     }
 
+    async fn link_index(&self, connection: ConnectionId) -> Result<Vec<Link>, StoreError> {
+        let rows =
+            patiently!("read links", sqlx::query(self.sql(
+            "SELECT id, connection_id, project_mapping_id, magnus_task_id, external_task_id, external_url, state,
+                    '{}'::json AS bases, '{}'::json AS refusals, absent_since, last_sync_at, created_at, version
+             FROM {hub}.magnus_task_mappings WHERE connection_id = $1 AND set_aside IS NULL ORDER BY id",
+        ))
+        .bind(connection.as_uuid())
+        .fetch_all(self.pool()))?;
+        rows.iter().map(from_row).collect()
+    }
+
     async fn links_of_mapping(&self, mapping: MappingId) -> Result<Vec<Link>, StoreError> {
         let rows = patiently!("read links", sqlx::query(self.sql(
             "SELECT * FROM {hub}.magnus_task_mappings WHERE project_mapping_id = $1 AND set_aside IS NULL ORDER BY id",

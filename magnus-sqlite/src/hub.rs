@@ -6,7 +6,7 @@ use magnus_core::store::{HubStore, StoreError, TaskPage, TaskQuery};
 
 use crate::columns::id_list;
 use crate::error::failed;
-use crate::{SqliteStore, history, projects, tasks};
+use crate::{SqliteStore, history, projects, rows, tasks};
 
 #[async_trait]
 impl HubStore for SqliteStore {
@@ -28,21 +28,15 @@ impl HubStore for SqliteStore {
     }
 
     async fn tasks_of_project(&self, project: ProjectId) -> Result<Vec<Task>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM magnus_tasks WHERE project_id = ? ORDER BY id")
-            .bind(project.to_string())
-            .fetch_all(self.readers())
-            .await
-            .map_err(failed("read tasks"))?;
-        rows.iter().map(tasks::from_row).collect()
+        let query =
+            sqlx::query("SELECT * FROM magnus_tasks WHERE project_id = ? ORDER BY id").bind(project.to_string());
+        rows::each(query.fetch(self.readers()), "read tasks", tasks::from_row).await
     }
 
     async fn tasks(&self, ids: Vec<TaskId>) -> Result<Vec<Task>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM magnus_tasks WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id")
-            .bind(id_list(ids))
-            .fetch_all(self.readers())
-            .await
-            .map_err(failed("read tasks"))?;
-        rows.iter().map(tasks::from_row).collect()
+        let query = sqlx::query("SELECT * FROM magnus_tasks WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id")
+            .bind(id_list(ids));
+        rows::each(query.fetch(self.readers()), "read tasks", tasks::from_row).await
     }
 
     async fn query_tasks(&self, query: TaskQuery) -> Result<TaskPage, StoreError> {

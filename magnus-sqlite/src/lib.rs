@@ -15,6 +15,7 @@ mod location;
 mod mappings;
 mod open;
 mod projects;
+mod rows;
 mod runs;
 mod search;
 mod service;

@@ -13,7 +13,7 @@ use crate::columns::{Columns, id_list, to_json};
 use crate::commit::Written;
 use crate::error::failed;
 use crate::instant::{optional_to_text, to_text};
-use crate::{SqliteStore, conflicts, failures, intents, mappings};
+use crate::{SqliteStore, conflicts, failures, intents, mappings, rows};
 
 #[async_trait]
 impl LinkStore for SqliteStore {
@@ -37,33 +37,34 @@ impl LinkStore for SqliteStore {
     }
 
     async fn links(&self, connection: ConnectionId) -> Result<Vec<Link>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM magnus_task_mappings WHERE connection_id = ? ORDER BY id")
-            .bind(connection.to_string())
-            .fetch_all(self.readers())
-            .await
-            .map_err(failed("read links"))?;
-        rows.iter().map(from_row).collect()
+        let query = sqlx::query("SELECT * FROM magnus_task_mappings WHERE connection_id = ? ORDER BY id")
+            .bind(connection.to_string());
+        rows::each(query.fetch(self.readers()), "read links", from_row).await
+    }
+
+    async fn link_index(&self, connection: ConnectionId) -> Result<Vec<Link>, StoreError> {
+        let query = sqlx::query(
+            "SELECT id, connection_id, project_mapping_id, magnus_task_id, external_task_id, external_url, state,
+                    '{}' AS bases, '{}' AS refusals, absent_since, last_sync_at, created_at, version
+             FROM magnus_task_mappings WHERE connection_id = ? ORDER BY id",
+        )
+        .bind(connection.to_string());
+        rows::each(query.fetch(self.readers()), "read links", from_row).await
     }
 
     async fn links_of_mapping(&self, mapping: MappingId) -> Result<Vec<Link>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM magnus_task_mappings WHERE project_mapping_id = ? ORDER BY id")
-            .bind(mapping.to_string())
-            .fetch_all(self.readers())
-            .await
-            .map_err(failed("read links"))?;
-        rows.iter().map(from_row).collect()
+        let query = sqlx::query("SELECT * FROM magnus_task_mappings WHERE project_mapping_id = ? ORDER BY id")
+            .bind(mapping.to_string());
+        rows::each(query.fetch(self.readers()), "read links", from_row).await
     }
 
     async fn links_of_tasks(&self, tasks: Vec<TaskId>) -> Result<Vec<Link>, StoreError> {
-        let rows = sqlx::query(
+        let query = sqlx::query(
             "SELECT * FROM magnus_task_mappings
              WHERE magnus_task_id IN (SELECT value FROM json_each(?)) ORDER BY id",
         )
-        .bind(id_list(tasks))
-        .fetch_all(self.readers())
-        .await
-        .map_err(failed("read links"))?;
-        rows.iter().map(from_row).collect()
+        .bind(id_list(tasks));
+        rows::each(query.fetch(self.readers()), "read links", from_row).await
     }
 
     async fn link_by_external(&self, connection: ConnectionId, id: ExternalId) -> Result<Option<Link>, StoreError> {

@@ -87,26 +87,26 @@ impl Session {
         }
     }
 
-    /// What the first plans would do. What a person has confirmed does not count; what has changed since then does.
-    pub(super) fn allowance(plans: &[(MappingPlan, usize)], confirmed: Option<&Plan>) -> Allowance {
+    /// Adds what the first plans would do. What a person has confirmed does not count; what has changed since then does.
+    pub(super) fn allow(allowance: &mut Allowance, plans: &[(MappingPlan, usize)], confirmed: Option<&Plan>) {
         let confirmed: HashSet<&PlannedItem> = confirmed
             .iter()
             .flat_map(|plan| &plan.mappings)
             .flat_map(|mapping| &mapping.items)
             .collect();
-        let mut allowance = Allowance::default();
         for (plan, in_tool) in plans {
             let in_tool = u64::try_from(*in_tool).unwrap_or(u64::MAX);
             allowance.add(plan, in_tool, |entry| {
                 shown(entry).is_some_and(|item| confirmed.contains(&item))
             });
         }
-        allowance
     }
 
     /// Why the first plans want a person to look first.
     pub(super) fn halts(&self, plans: &[(MappingPlan, usize)], confirmed: Option<&Plan>) -> Vec<String> {
-        Self::allowance(plans, confirmed).halts(&self.settings.options.guard)
+        let mut allowance = Allowance::default();
+        Self::allow(&mut allowance, plans, confirmed);
+        allowance.halts(&self.settings.options.guard)
     }
 
     /// How many writes of the first plans would notify people.
@@ -144,6 +144,7 @@ impl Session {
         allowance: &mut Allowance,
     ) -> Result<(), RunError> {
         let mappings: Vec<_> = actives.iter().map(|active| active.mapping.clone()).collect();
+        actives[index].unshelve()?;
         let mut settled = false;
         let mut all_carried_out = true;
         for round in 0..MAX_ROUNDS {
@@ -184,7 +185,9 @@ impl Session {
                 .push(format!("project {name:?} did not come to rest in {MAX_ROUNDS} rounds"));
         }
         self.finish_mapping(&mut actives[index], settled && all_carried_out)
-            .await
+            .await?;
+        actives[index].observation.tasks.clear();
+        Ok(())
     }
 
     /// Commits what changes in the hub. Answers the entries that go to the tool, and whether something went stale and

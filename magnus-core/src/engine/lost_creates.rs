@@ -23,7 +23,7 @@ impl Session {
     /// Sure matches are adopted before anything else is said of the rest: what one create has made is no doubt about
     /// another one.
     pub(super) async fn settle_creates(&mut self, creates: Vec<Create<'_>>) -> Result<(), RunError> {
-        let links = self.store.links(self.settings.id).await?;
+        let links = self.store.link_index(self.settings.id).await?;
         let linked_tasks: HashSet<TaskId> = links.iter().map(|link| link.task_id).collect();
         let mut taken: HashSet<ExternalId> = links.into_iter().map(|link| link.external_id).collect();
         let mut open = Vec::new();

@@ -8,6 +8,7 @@ mod failures;
 mod lost_creates;
 mod observe;
 mod opener;
+mod outlook;
 mod projects;
 mod push;
 mod recover;

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::RunError;
 use super::session::{Active, Session};
 use crate::connection::{ConnectionError, ConnectionExt, ListTasks, ProjectReading, ReadTask, Reading, Translator};
-use crate::model::{Conflict, ExternalId, Link, LinkState, Mapping, Task, TaskId, Trigger};
+use crate::model::{Conflict, ExternalId, Link, LinkId, LinkState, Mapping, Task, TaskId, Trigger};
 use crate::reconcile::{Absence, Lens, Observation, References, needs_reading};
 
 /// A scheduled run sweeps the ids of a mapping whose last complete reading is older than this.
@@ -16,7 +16,7 @@ const SWEEP_INTERVAL: chrono::TimeDelta = chrono::TimeDelta::hours(1);
 pub(super) struct HubView {
     /// The tasks of the hub project, and those of links that point out of it.
     pub(super) tasks: HashMap<TaskId, Task>,
-    /// All links of the connection.
+    /// All links of the connection; those that do not concern the mapping without their bases.
     pub(super) links: Vec<Link>,
     /// The open conflicts of the connection.
     pub(super) conflicts: Vec<Conflict>,
@@ -29,7 +29,7 @@ impl Session {
         let mapping = &active.mapping;
         let tasks = self.store.tasks_of_project(mapping.project_id).await?;
         let mut tasks: HashMap<TaskId, Task> = tasks.into_iter().map(|task| (task.id, task)).collect();
-        let links = self.store.links(self.settings.id).await?;
+        let links = self.links_for(active).await?;
         let elsewhere: Vec<TaskId> = links
             .iter()
             .filter(|link| link.mapping_id == mapping.id || active.observation.tasks.contains_key(&link.external_id))
@@ -45,6 +45,30 @@ impl Session {
             links,
             conflicts: self.store.conflicts(query).await?,
         })
+    }
+
+    /// The links of the connection: whole where they concern the mapping, as made here or shown here; the others only say
+    /// who is linked with whom.
+    async fn links_for(&self, active: &Active) -> Result<Vec<Link>, RunError> {
+        let mut links = self.store.link_index(self.settings.id).await?;
+        let mut whole = self.store.links_of_mapping(active.mapping.id).await?;
+        let shown_here = |link: &&Link| {
+            link.mapping_id != active.mapping.id && active.observation.tasks.contains_key(&link.external_id)
+        };
+        let moved: Vec<TaskId> = links.iter().filter(shown_here).map(|link| link.task_id).collect();
+        if !moved.is_empty() {
+            whole.extend(self.store.links_of_tasks(moved).await?);
+        }
+        let mut whole: HashMap<LinkId, Link> = whole.into_iter().map(|link| (link.id, link)).collect();
+        // One that a person moved between the two readings is left to the next round.
+        links.retain_mut(|link| match whole.remove(&link.id) {
+            Some(whole) => {
+                *link = whole;
+                true
+            }
+            None => link.mapping_id != active.mapping.id,
+        });
+        Ok(links)
     }
 
     /// Reads the tool's side of a mapping: what changed, what is there, and what became of what is not.
@@ -77,6 +101,7 @@ impl Session {
         let wanted = self.to_read(mapping, view, &observation, translator);
         self.read_into(&mut observation, wanted, &project).await?;
         active.observation = observation;
+        active.shelve();
         Ok(())
     }
 

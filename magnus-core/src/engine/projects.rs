@@ -83,6 +83,7 @@ impl Session {
                 mapping,
                 direction,
                 observation: Observation::default(),
+                shelf: Vec::new(),
                 cursor: None,
                 stored,
             });

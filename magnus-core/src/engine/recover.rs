@@ -20,7 +20,7 @@ impl Session {
         }
         self.context.report(|progress| progress.phase = Phase::Settling);
         let mut references = References::default();
-        for link in self.store.links(self.settings.id).await? {
+        for link in self.store.link_index(self.settings.id).await? {
             references.join(link.task_id, link.external_id);
         }
         let mut creates = Vec::new();

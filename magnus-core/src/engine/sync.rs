@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use tokio::sync::Mutex;
 use tracing::Instrument;
 
-use super::execute::{count, pushes, render};
-use super::session::{Active, Session};
+use super::execute::count;
+use super::session::Session;
 use super::tally::Tally;
 use super::{Phase, RunContext, RunEnd, RunError, RunErrorKind, SyncEngine};
 use crate::clock::{Clock, SystemClock};
@@ -243,23 +243,11 @@ impl SyncEngine for Engine {
         let ids = active.iter().map(|active| active.mapping.external_id.clone()).collect();
         let tables = session.connection.translator(ids).await?;
         let all_read = session.observe_all(&mut active, request.trigger, &tables).await?;
-        let plans = session.plans(&active, &tables, all_read).await?;
-        let mut counts = session.report.counts;
-        for (plan, _) in &plans {
-            counts.tasks += count(plan);
-        }
-        Ok(Plan {
-            connection_id: request.connection_id,
-            counts,
-            halts: session.halts(&plans, None),
-            mappings: active
-                .iter()
-                .zip(&plans)
-                .map(|(active, (plan, _))| render(active, plan))
-                .collect(),
-            notifying_writes: session.notifying(&plans),
-            foreseen_seconds: session.foreseen(pushes(&plans)),
-        })
+        let no_creation = (!all_read).then(not_all_read);
+        let outlook = session
+            .outlook(&mut active, &tables, no_creation.as_ref(), None, true)
+            .await?;
+        Ok(session.show(outlook))
     }
 
     async fn run(&self, request: RunRequest, context: RunContext) -> Result<RunEnd, RunError> {
@@ -304,26 +292,18 @@ impl Session {
             return Ok(None);
         }
         let all_read = self.observe_all(&mut active, request.trigger, &tables).await?;
-        let plans = self.plans(&active, &tables, all_read).await?;
         let confirmed = self.confirmed(request).await?;
-        let mut allowance = Self::allowance(&plans, confirmed.as_ref());
-        let halts = allowance.halts(&self.settings.options.guard);
-        if !halts.is_empty() {
-            return Ok(Some(Plan {
-                connection_id: request.connection_id,
-                mappings: active
-                    .iter()
-                    .zip(&plans)
-                    .map(|(active, (plan, _))| render(active, plan))
-                    .collect(),
-                counts: self.report.counts,
-                halts,
-                notifying_writes: self.notifying(&plans),
-                foreseen_seconds: self.foreseen(pushes(&plans)),
-            }));
-        }
-        drop(plans);
         let no_creation = (!all_read).then(not_all_read);
+        let outlook = self
+            .outlook(&mut active, &tables, no_creation.as_ref(), confirmed.as_ref(), false)
+            .await?;
+        if !outlook.allowance.halts(&self.settings.options.guard).is_empty() {
+            let shown = self
+                .outlook(&mut active, &tables, no_creation.as_ref(), confirmed.as_ref(), true)
+                .await?;
+            return Ok(Some(self.show(shown)));
+        }
+        let mut allowance = outlook.allowance;
         for index in 0..active.len() {
             self.execute(&mut active, index, &tables, no_creation.as_ref(), &mut allowance)
                 .await?;
@@ -359,29 +339,6 @@ impl Session {
             Some(plan) => Ok(Some(plan)),
             None => refuse(nothing()),
         }
-    }
-
-    async fn plans(
-        &self,
-        active: &[Active],
-        tables: &super::session::Tables,
-        all_read: bool,
-    ) -> Result<Vec<(crate::reconcile::MappingPlan, usize)>, RunError> {
-        self.context.report(|progress| progress.phase = Phase::Planning);
-        let mappings: Vec<_> = active.iter().map(|active| active.mapping.clone()).collect();
-        let mut plans = Vec::new();
-        for active in active {
-            let view = self.hub_view(active).await?;
-            let no_creation = (!all_read).then(not_all_read);
-            let plan = self.plan(active, &mappings, &view, tables, no_creation.as_ref());
-            let in_tool = active
-                .observation
-                .ids
-                .as_ref()
-                .map_or(active.observation.tasks.len(), |ids| ids.len());
-            plans.push((plan, in_tool));
-        }
-        Ok(plans)
     }
 
     fn end(&self, halted: Option<Plan>) -> RunEnd {

@@ -31,7 +31,7 @@ impl Session {
             .map(|entry| entry.task_id)
             .chain(intents.iter().map(|intent| intent.task_id))
             .collect();
-        let links = self.store.links(self.settings.id).await?;
+        let links = self.store.link_index(self.settings.id).await?;
         let mut by_mapping: BTreeMap<MappingId, HashSet<TaskId>> = BTreeMap::new();
         for link in links.iter().filter(|link| touched.contains(&link.task_id)) {
             by_mapping.entry(link.mapping_id).or_default().insert(link.task_id);
@@ -147,6 +147,7 @@ impl Session {
         let mut active = Active {
             direction: self.direction,
             observation: Observation::default(),
+            shelf: Vec::new(),
             cursor: None,
             stored: true,
             mapping,

@@ -352,7 +352,7 @@ async fn standing(
     names: &crate::shape::run::Names,
 ) -> Result<Standing, Problem> {
     let settings = names.get(&id);
-    let links = app.store().links(id).await?;
+    let links = app.store().link_index(id).await?;
     let linked = links.iter().filter(|link| link.state == LinkState::Live).count();
     let mappings = app.store().mappings(id).await?;
     Ok(Standing {

@@ -119,6 +119,13 @@ pub async fn every_field_of_a_link_survives(world: World) -> Checked {
         None
     );
     assert_eq!(store.links(world.here).await?.as_slice(), std::slice::from_ref(&full));
+    let bare = Link {
+        bases: BTreeMap::new(),
+        refusals: BTreeMap::new(),
+        ..full.clone()
+    };
+    assert_eq!(store.link_index(world.here).await?, [bare]);
+    assert_eq!(store.link_index(world.there).await?, []);
     assert_eq!(
         store.links_of_mapping(world.mapping.id).await?.as_slice(),
         std::slice::from_ref(&full)
