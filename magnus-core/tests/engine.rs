@@ -284,6 +284,23 @@ async fn rule_7_a_value_the_tool_lacks_is_reported_not_agreed_and_sent_once_it_c
     assert_eq!(toy.value(id, Field::Status), Value::Status(Status::Done));
 }
 
+/// Since the sides never agreed on it, an edit in the tool does not win over it unseen.
+#[tokio::test]
+async fn rule_7_a_value_that_was_not_sent_is_not_lost_to_the_tools_next_edit() {
+    let (bench, toy) = one(Habits::loose()).await;
+    let task = bench.add("task").await;
+    bench.edit(task, Field::Status, Value::Status(Status::Cancelled)).await;
+    bench.sync(0).await;
+    toy.edit(toy.find("task")[0], Field::Status, &Value::Status(Status::InProgress));
+    bench.sync(0).await;
+    assert_eq!(bench.task("task").await.status, Status::Cancelled);
+    let conflicts = bench.conflicts().await;
+    assert_eq!(
+        (conflicts.len(), &conflicts[0].remote_value),
+        (1, &Value::Status(Status::InProgress))
+    );
+}
+
 #[tokio::test]
 async fn rule_2_an_edit_that_lands_with_ours_is_pulled_not_swallowed() {
     let (bench, toy) = one(Habits::loose()).await;
