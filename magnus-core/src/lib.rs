@@ -9,6 +9,7 @@ pub mod layer;
 pub mod memory;
 pub mod model;
 pub mod orchestrator;
+pub mod queue;
 pub mod reconcile;
 pub mod secret;
 pub mod store;

@@ -16,6 +16,8 @@ mod migrate;
 mod open;
 mod options;
 mod projects;
+#[cfg(feature = "workers")]
+mod queue;
 mod runs;
 mod schema;
 mod settings;
@@ -24,4 +26,6 @@ mod upgrade;
 
 pub use open::PostgresStore;
 pub use options::PostgresOptions;
+#[cfg(feature = "workers")]
+pub use queue::GraphileQueue;
 pub use upgrade::{Change, Upgrade, check_upgrade, upgrade};

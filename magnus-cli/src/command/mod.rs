@@ -19,6 +19,7 @@ pub(crate) mod sync;
 pub(crate) mod task;
 pub(crate) mod tasks;
 pub(crate) mod why;
+pub(crate) mod worker;
 
 use crate::answer::Answer;
 use crate::arguments::{Arguments, Command};
@@ -34,10 +35,14 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Answer, Failure> {
     if let Command::Migrate(options) = arguments.command {
         return migrate::run(arguments.database.as_deref(), options).await;
     }
+    if let Command::Worker(options) = arguments.command {
+        return worker::run(arguments.database.as_deref(), options).await;
+    }
     let house = House::open(arguments.database.as_deref()).await?;
     let answer = match arguments.command {
         Command::Demo => demo::run(arguments.json).await,
         Command::Migrate(options) => migrate::run(arguments.database.as_deref(), options).await,
+        Command::Worker(options) => worker::run(arguments.database.as_deref(), options).await,
         Command::Connect(options) => connect::run(&house, options).await,
         Command::Connections => connections::run(&house).await,
         Command::Set(options) => set::run(&house, options).await,

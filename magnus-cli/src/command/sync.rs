@@ -97,7 +97,7 @@ pub(super) async fn carry_out(
 }
 
 /// How long a lease lasts without a heartbeat: 30 seconds, or what `MAGNUS_LEASE_SECONDS` says.
-fn lease_ttl() -> Result<Duration, Failure> {
+pub(super) fn lease_ttl() -> Result<Duration, Failure> {
     let Ok(seconds) = std::env::var("MAGNUS_LEASE_SECONDS") else {
         return Ok(Duration::from_secs(30));
     };
@@ -110,7 +110,7 @@ fn lease_ttl() -> Result<Duration, Failure> {
 }
 
 /// Ctrl-C, or the signal with which a service manager ends a program.
-async fn asked_to_stop() {
+pub(super) async fn asked_to_stop() {
     let interrupted = tokio::signal::ctrl_c();
     #[cfg(unix)]
     {

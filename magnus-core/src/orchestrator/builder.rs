@@ -12,6 +12,7 @@ use super::registry::Registry;
 use super::shared::{Options, Shared, Stopping};
 use super::supervisor::Supervisor;
 use crate::engine::SyncEngine;
+use crate::queue::RunQueue;
 use crate::store::TaskStore;
 
 /// Events that a slow listener may fall behind before it misses some.
@@ -23,6 +24,7 @@ pub struct OrchestratorBuilder {
     store: Arc<dyn TaskStore>,
     engine: Arc<dyn SyncEngine>,
     options: Options,
+    queue: Option<Arc<dyn RunQueue>>,
     in_all: usize,
     per_host: usize,
 }
@@ -41,6 +43,7 @@ impl Orchestrator {
                 lease_poll: Duration::from_secs(1),
                 patience: Duration::from_secs(90),
             },
+            queue: None,
             in_all: 16,
             per_host: 2,
         }
@@ -91,6 +94,14 @@ impl OrchestratorBuilder {
         self
     }
 
+    /// Announces runs on this queue instead of carrying them out: whoever [works](Orchestrator::work) on it does that, this
+    /// process or another one. Runs are followed here as if they went on here.
+    #[must_use]
+    pub fn queue(mut self, queue: Arc<dyn RunQueue>) -> Self {
+        self.queue = Some(queue);
+        self
+    }
+
     /// Starts the supervisor.
     ///
     /// # Panics
@@ -107,6 +118,8 @@ impl OrchestratorBuilder {
             events: broadcast::channel(EVENTS_KEPT).0,
             stopping: Stopping::default(),
             ripples: super::ripple::Ripples::default(),
+            queue: self.queue,
+            attending: super::attending::Attending::default(),
             commands: commands.downgrade(),
         });
         tokio::spawn(Supervisor::new(Arc::clone(&shared), receiver).run());

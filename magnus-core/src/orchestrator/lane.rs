@@ -17,7 +17,7 @@ use crate::store::{Fence, Lease, LeaseAnswer};
 const MOST_FAILURES: u32 = 5;
 
 /// What to do after a look at the connection.
-enum Next {
+pub(super) enum Next {
     /// Look again now.
     Look,
     /// Look again after this time: another process has the connection.
@@ -30,7 +30,12 @@ pub(super) async fn drive(shared: Arc<Shared>, connection: ConnectionId) {
     let closed = &shared.stopping.closed;
     let mut failures = 0;
     while !closed.is_cancelled() {
-        let wait = match look(&shared, connection).await {
+        let looked = if shared.queue.is_some() {
+            super::attending::follow(&shared, connection).await
+        } else {
+            look(&shared, connection).await
+        };
+        let wait = match looked {
             Ok(Next::Look) => {
                 failures = 0;
                 continue;
@@ -59,7 +64,7 @@ pub(super) async fn drive(shared: Arc<Shared>, connection: ConnectionId) {
     shared.give_up_waiting(connection, RunErrorKind::ShuttingDown, &message);
 }
 
-async fn look(shared: &Arc<Shared>, connection: ConnectionId) -> Result<Next, RunError> {
+pub(super) async fn look(shared: &Arc<Shared>, connection: ConnectionId) -> Result<Next, RunError> {
     let standing = stand(shared, connection).await?;
     if !standing.queued {
         if !standing.elsewhere {
@@ -94,7 +99,7 @@ async fn look(shared: &Arc<Shared>, connection: ConnectionId) -> Result<Next, Ru
 }
 
 /// Where the runs of a connection stand that are not over.
-struct Standing {
+pub(super) struct Standing {
     /// One is queued.
     queued: bool,
     /// One that somebody here waits for goes on in another process.
@@ -102,7 +107,7 @@ struct Standing {
 }
 
 /// Looks at the run log, and tells those who wait for runs that are over.
-async fn stand(shared: &Shared, connection: ConnectionId) -> Result<Standing, RunError> {
+pub(super) async fn stand(shared: &Shared, connection: ConnectionId) -> Result<Standing, RunError> {
     let unfinished = shared.store.unfinished_runs().await?;
     let queued = unfinished
         .iter()

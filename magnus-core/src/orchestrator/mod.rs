@@ -20,6 +20,7 @@
 //! A process that dies leaves its runs `started` until their leases expire; [`Orchestrator::status`] and
 //! [`Orchestrator::recover`] see to it then.
 
+mod attending;
 mod builder;
 mod ending;
 mod execution;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use super::attending::{Attending, SharedQueue};
 use super::limits::Limits;
 use super::registry::{Ended, Entry, Registry};
 use super::ripple::Ripples;
@@ -60,6 +61,9 @@ pub(super) struct Shared {
     pub(super) events: broadcast::Sender<Event>,
     pub(super) stopping: Stopping,
     pub(super) ripples: Ripples,
+    /// Where runs are announced that any process may carry out; none: this one carries out its own.
+    pub(super) queue: SharedQueue,
+    pub(super) attending: Attending,
     /// Weak, so that lanes do not keep alive an orchestrator that everybody else let go.
     pub(super) commands: mpsc::WeakUnboundedSender<Command>,
 }
@@ -84,6 +88,7 @@ impl Shared {
                 connection_id: run.connection_id,
             });
         }
+        self.announce(run.connection_id).await;
         // Only now: the lane that looks after this knows of whoever waits for the run.
         self.wake(run.connection_id);
         Ok((entry, joined))

@@ -1,0 +1,355 @@
+//! Three workers share the runs of many connections; one is killed and one is stopped past its leases and continued: everything
+//! is synced, nothing is doubled, and no connection is ever run by two at a time, as the requests to the tools show.
+//!
+//! `MAGNUS_WORKERS_CONNECTIONS` (18) and `MAGNUS_WORKERS_TASKS` (10, per connection) say how much there is,
+//! `MAGNUS_WORKERS_DELAY` (20) how many milliseconds a tool takes to answer, and `MAGNUS_WORKERS_AT_ONCE` (4) how many
+//! connections a worker runs at once. `MAGNUS_WORKERS_UNDISTURBED` lets all workers live.
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
+
+use std::collections::{BTreeSet, HashMap};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use base64::Engine as _;
+use magnus_core::engine::{Engine, SyncEngine};
+use magnus_core::model::{
+    ConnectionId, ConnectionSettings, ExternalId, Mapping, Project, ProjectId, Run, RunState, Task, Timestamp, ToolName,
+};
+use magnus_core::orchestrator::Orchestrator;
+use magnus_core::queue::RunQueue;
+use magnus_core::secret::SecretStore;
+use magnus_core::store::{
+    Changeset, Fence, HubStore, MappingWrite, ProjectWrite, RunStore, SettingsStore, TaskStore, TaskWrite, Unit,
+};
+use magnus_openproject::OpenProjectConnector;
+use magnus_postgres::{GraphileQueue, PostgresOptions, PostgresStore};
+use magnus_seal::{MasterKey, SealedSecretStore};
+use magnus_testkit::postgres::Database;
+use magnus_testkit::sim::openproject::{OpenProjectOptions, OpenProjectSimulator};
+use magnus_testkit::sim::{Served, serve_router};
+use magnus_transport::{HttpOptions, HttpTransport};
+
+const LEASE_SECONDS: u32 = 3;
+const KEY: [u8; 32] = [9; 32];
+
+fn from_environment(name: &str, otherwise: usize) -> usize {
+    std::env::var(name).map_or(otherwise, |value| value.parse().expect("a number"))
+}
+
+/// A request as a tool saw it: when it came, and which process sent it.
+#[derive(Debug, Clone)]
+struct Seen {
+    at: Timestamp,
+    agent: String,
+}
+
+type Log = Arc<Mutex<Vec<Seen>>>;
+
+/// A tool of its own for one connection.
+struct Tool {
+    simulator: OpenProjectSimulator,
+    log: Log,
+    connection: ConnectionId,
+    hub: ProjectId,
+    _served: Served,
+}
+
+struct Farm {
+    database: Database,
+    store: PostgresStore,
+    tools: Vec<Tool>,
+    tasks: usize,
+    total: Arc<std::sync::atomic::AtomicUsize>,
+    orchestrator: Orchestrator,
+}
+
+impl Farm {
+    async fn new(connections: usize, tasks: usize, delay: Duration) -> Self {
+        let database = Database::new().await;
+        let options = PostgresOptions::new().connections(20);
+        let store = PostgresStore::open_with(database.url(), options).await.unwrap();
+        let key = MasterKey::from_bytes(KEY);
+        let secrets: Arc<dyn SecretStore> = Arc::new(SealedSecretStore::new(Arc::new(store.clone()), &key));
+        let total = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let mut tools = Vec::new();
+        for number in 0..connections {
+            tools.push(tool(number, tasks, delay, &store, secrets.as_ref(), &total).await);
+        }
+        let transport = Arc::new(HttpTransport::new(HttpOptions::default()).unwrap());
+        let engine = Engine::new(Arc::new(store.clone()), secrets)
+            .with_connector(Arc::new(OpenProjectConnector::new(transport)));
+        let engine: Arc<dyn SyncEngine> = Arc::new(engine);
+        let queue: Arc<dyn RunQueue> = Arc::new(GraphileQueue::open(&store, 1).await.unwrap());
+        let orchestrator = Orchestrator::builder(Arc::new(store.clone()), engine)
+            .queue(queue)
+            .build();
+        Self {
+            database,
+            store,
+            tools,
+            tasks,
+            total,
+            orchestrator,
+        }
+    }
+
+    fn worker(&self, at_once: usize) -> Child {
+        Command::new(env!("CARGO_BIN_EXE_magnus"))
+            .args(["worker", "--concurrency", &at_once.to_string(), "--per-host", "4"])
+            .env("MAGNUS_DATABASE", self.database.url())
+            .env(
+                "MAGNUS_MASTER_KEY",
+                base64::engine::general_purpose::STANDARD.encode(KEY),
+            )
+            .env("MAGNUS_LEASE_SECONDS", LEASE_SECONDS.to_string())
+            .env_remove("MAGNUS_LOG")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    }
+
+    fn requests(&self) -> usize {
+        self.total.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    async fn until_requests(&self, count: usize) {
+        while self.requests() < count {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Waits until nothing is queued or running and every connection's newest run completed.
+    async fn until_all_is_done(&self) -> Vec<Run> {
+        let began = Instant::now();
+        loop {
+            let unfinished = self.store.unfinished_runs().await.unwrap();
+            let runs = self.store.recent_runs(100_000).await.unwrap();
+            let mut newest: HashMap<ConnectionId, &Run> = HashMap::new();
+            for run in &runs {
+                newest.entry(run.connection_id).or_insert(run);
+            }
+            let done = newest.values().filter(|run| run.state == RunState::Completed).count();
+            if unfinished.is_empty() && done == self.tools.len() {
+                return runs;
+            }
+            assert!(
+                began.elapsed() < Duration::from_secs(600),
+                "{done} of {} are done; {unfinished:#?}",
+                self.tools.len()
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Every task is once in the tool and once in the hub.
+    async fn assert_nothing_is_doubled(&self) {
+        for tool in &self.tools {
+            let subjects: Vec<String> = tool
+                .simulator
+                .work_packages()
+                .into_iter()
+                .map(|row| row.subject)
+                .collect();
+            let hub = self.store.tasks_of_project(tool.hub).await.unwrap();
+            let titles: Vec<String> = hub.into_iter().map(|task| task.title).collect();
+            for there in [subjects, titles] {
+                assert_eq!(there.len(), self.tasks, "{there:?}");
+                assert_eq!(there.iter().collect::<BTreeSet<_>>().len(), self.tasks, "{there:?}");
+            }
+        }
+    }
+
+    /// Runs of a connection do not overlap, and all requests within one run came from one process.
+    fn assert_never_twice_at_a_time(&self, runs: &[Run]) -> usize {
+        let mut requests = 0;
+        for tool in &self.tools {
+            let mut mine: Vec<&Run> = runs
+                .iter()
+                .filter(|run| run.connection_id == tool.connection && run.started_at.is_some())
+                .collect();
+            mine.sort_by_key(|run| run.started_at);
+            for pair in mine.windows(2) {
+                assert!(pair[0].completed_at <= pair[1].started_at, "runs overlap: {pair:#?}");
+            }
+            let log = tool.log.lock().unwrap().clone();
+            requests += log.len();
+            for run in mine {
+                let within = log
+                    .iter()
+                    .filter(|seen| Some(seen.at) >= run.started_at && Some(seen.at) <= run.completed_at);
+                let agents: BTreeSet<&str> = within.map(|seen| seen.agent.as_str()).collect();
+                assert!(agents.len() <= 1, "two processes ran {} at a time: {agents:?}", run.id);
+            }
+        }
+        requests
+    }
+}
+
+async fn tool(
+    number: usize,
+    tasks: usize,
+    delay: Duration,
+    store: &PostgresStore,
+    secrets: &dyn SecretStore,
+    total: &Arc<std::sync::atomic::AtomicUsize>,
+) -> Tool {
+    let simulator = OpenProjectSimulator::new(OpenProjectOptions::default());
+    let project = simulator.create_project("Field", "field");
+    let log = Log::default();
+    let (written, counted) = (Arc::clone(&log), Arc::clone(total));
+    let watched = simulator
+        .router()
+        .layer(axum::middleware::from_fn(move |request: Request, next: Next| {
+            let (written, counted) = (Arc::clone(&written), Arc::clone(&counted));
+            async move {
+                let agent = request
+                    .headers()
+                    .get("user-agent")
+                    .and_then(|agent| agent.to_str().ok());
+                written.lock().unwrap().push(Seen {
+                    at: chrono::Utc::now(),
+                    agent: agent.unwrap_or_default().to_owned(),
+                });
+                counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                tokio::time::sleep(delay).await;
+                next.run(request).await
+            }
+        }));
+    let served = serve_router(watched).await.unwrap();
+    let now = chrono::SubsecRound::trunc_subsecs(chrono::Utc::now(), 6);
+    let settings = ConnectionSettings::new(
+        ToolName::new("openproject"),
+        format!("Field {number}"),
+        &served.url,
+        now,
+    );
+    let connection = store.save_connection(settings).await.unwrap().id;
+    secrets.put(connection, simulator.api_key().into()).await.unwrap();
+    // Half of the tasks are in the tool, half in the hub.
+    let hub = Project::new(format!("Field {number}"), now);
+    let mapping = Mapping::new(connection, ExternalId::from(project), "Field", hub.id);
+    let units = (0..tasks / 2).map(|task| Unit {
+        tasks: vec![TaskWrite::Insert {
+            task: Box::new(Task::new(hub.id, format!("hub {task}"), now)),
+            guard: None,
+        }],
+        ..Unit::default()
+    });
+    let changeset = Changeset {
+        projects: vec![ProjectWrite {
+            project: hub.clone(),
+            expected: None,
+        }],
+        mappings: vec![MappingWrite {
+            mapping,
+            expected: None,
+        }],
+        units: units.collect(),
+        ..Changeset::new()
+    };
+    store.commit(Fence::Hub, changeset).await.unwrap();
+    for task in tasks / 2..tasks {
+        simulator.create_work_package(project, &format!("tool {task}"));
+    }
+    Tool {
+        simulator,
+        log,
+        connection,
+        hub: hub.id,
+        _served: served,
+    }
+}
+
+fn signal(child: &Child, signal: &str) {
+    let sent = Command::new("kill").args([signal, &child.id().to_string()]).status();
+    assert!(sent.unwrap().success());
+}
+
+/// How long after a moment the runs that were cut short by it were taken up again, at most.
+fn taken_over_within(runs: &[Run], since: Timestamp, lost: &[Run]) -> Option<chrono::TimeDelta> {
+    let taken_over = lost.iter().filter_map(|run| {
+        let next = runs
+            .iter()
+            .filter(|next| next.connection_id == run.connection_id && next.started_at > run.started_at);
+        next.filter_map(|next| next.started_at).min().map(|at| at - since)
+    });
+    taken_over.max()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn three_workers_of_which_one_is_killed_and_one_is_stopped_sync_everything_once() {
+    let connections = from_environment("MAGNUS_WORKERS_CONNECTIONS", 18);
+    let tasks = from_environment("MAGNUS_WORKERS_TASKS", 10);
+    let delay = Duration::from_millis(u64::try_from(from_environment("MAGNUS_WORKERS_DELAY", 20)).unwrap());
+    let at_once = from_environment("MAGNUS_WORKERS_AT_ONCE", 4);
+    let count = from_environment("MAGNUS_WORKERS", 3);
+    let disturbed = std::env::var_os("MAGNUS_WORKERS_UNDISTURBED").is_none();
+    let farm = Farm::new(connections, tasks, delay).await;
+
+    let mut workers: Vec<Child> = (0..count).map(|_| farm.worker(at_once)).collect();
+    let began = Instant::now();
+    let started = farm.orchestrator.start_all(None).await.unwrap();
+    assert!(started.iter().all(|(_, answer)| answer.is_ok()), "{started:?}");
+    let mut told = Vec::new();
+    if disturbed {
+        let running = |runs: Vec<Run>| {
+            runs.into_iter()
+                .filter(|run| run.state == RunState::Started)
+                .collect::<Vec<_>>()
+        };
+        let step = connections * 2;
+        farm.until_requests(step).await;
+        workers[0].kill().unwrap();
+        workers[0].wait().unwrap();
+        let killed = (chrono::Utc::now(), running(farm.store.unfinished_runs().await.unwrap()));
+        told.push(("killed", killed));
+        farm.until_requests(farm.requests() + step).await;
+        signal(&workers[1], "-STOP");
+        let stopped = (chrono::Utc::now(), running(farm.store.unfinished_runs().await.unwrap()));
+        told.push(("stopped", stopped));
+        // Its leases run out while the third works on; then it goes on where it stopped.
+        tokio::time::sleep(Duration::from_secs(u64::from(LEASE_SECONDS) + 3)).await;
+        signal(&workers[1], "-CONT");
+    }
+    let runs = farm.until_all_is_done().await;
+    let took = began.elapsed();
+    for worker in workers.iter_mut().skip(usize::from(disturbed)) {
+        signal(worker, "-TERM");
+        let ended = tokio::task::block_in_place(|| worker.wait()).unwrap();
+        assert!(ended.success(), "a worker that is asked to stop ends well: {ended}");
+    }
+    farm.assert_nothing_is_doubled().await;
+    let requests = farm.assert_never_twice_at_a_time(&runs);
+    let interrupted: Vec<&Run> = runs.iter().filter(|run| run.state == RunState::Interrupted).collect();
+    println!(
+        "{count} workers, {connections} connections, {} tasks, {delay:?} an answer: {took:.1?}, {requests} requests, {} runs, \
+         {} interrupted",
+        connections * tasks,
+        runs.len(),
+        interrupted.len()
+    );
+    for (what, (since, running)) in told {
+        let lost: Vec<Run> = running
+            .into_iter()
+            .filter(|run| interrupted.iter().any(|lost| lost.id == run.id))
+            .collect();
+        if let Some(longest) = taken_over_within(&runs, since, &lost) {
+            println!(
+                "{what}: {} runs were taken over, the last after {} ms (lease {LEASE_SECONDS} s)",
+                lost.len(),
+                longest.num_milliseconds()
+            );
+        }
+    }
+    farm.orchestrator.shutdown(Duration::from_secs(10)).await;
+    farm.store.close().await;
+    farm.database.remove().await;
+}
