@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 use magnus_core::model::Direction;
 
 use crate::command::{
-    conflicts, connect, disconnect, halted, map, map_status, map_users, migrate, plan, projects, resolve, retry, set,
-    sync, task, tasks, why, worker,
+    conflicts, connect, disconnect, halted, keys, map, map_status, map_users, migrate, plan, projects, resolve, retry,
+    serve, set, sync, task, tasks, tokens, undo, why, worker,
 };
 use crate::exit;
 
@@ -65,6 +65,8 @@ pub(crate) enum Command {
     Confirm(halted::Arguments),
     /// Drop the plan of a run that a guard halted
     Discard(halted::Arguments),
+    /// Take back what a run did, as far as nobody has changed it since
+    Undo(undo::Arguments),
     /// Tell the story of one task: what changed it, when, and by which rule
     Why(why::Arguments),
     /// List the conflicts that wait for a person
@@ -73,6 +75,14 @@ pub(crate) enum Command {
     Resolve(resolve::Arguments),
     /// Let a task whose writes failed again and again be tried again
     Retry(retry::Arguments),
+    /// Serve the HTTP API and the dashboard, and keep the schedules
+    Serve(serve::Arguments),
+    /// Make, list and revoke the access tokens of the service
+    #[command(subcommand)]
+    Tokens(tokens::Command),
+    /// Look after the key that seals all others
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Bring the hub's database up to date, also one of the predecessor
     Migrate(migrate::Arguments),
     /// Carry out runs that are queued on a hub on Postgres, together with workers on other machines

@@ -45,6 +45,11 @@ Environment:
   MAGNUS_MASTER_KEY  32 bytes in base64 that seal the API keys in the hub;
                      without it a key file is used: beside an SQLite file, or
                      in the data directory for Postgres
+  MAGNUS_LISTEN      where `magnus serve` listens, as --listen
+  MAGNUS_API_TOKEN   a token that may do everything with the service
+  MAGNUS_LEASE_SECONDS
+                     how long a connection of a process that died stays
+                     blocked (30)
   MAGNUS_LOG         what to log to stderr, such as `info` or `magnus_core=debug`
 
 With --json the answer is one JSON document on stdout; an error is one on stderr.";

@@ -65,6 +65,11 @@ impl Failure {
         failure
     }
 
+    /// Whether trying again cannot help.
+    pub(crate) fn is_usage(&self) -> bool {
+        self.exit == Exit::Usage
+    }
+
     /// What went wrong, without the remedy.
     pub(crate) fn message(&self) -> &str {
         &self.message

@@ -9,7 +9,7 @@ use magnus_core::hub::Hub;
 use magnus_core::layer::Layers;
 use magnus_core::model::ConnectionSettings;
 use magnus_core::secret::SecretStore;
-use magnus_core::store::{StoreError, TaskStore};
+use magnus_core::store::{ServiceStore, StoreError, TaskStore};
 use magnus_leantime::LeantimeConnector;
 use magnus_openproject::OpenProjectConnector;
 use magnus_postgres::{PostgresOptions, PostgresStore};
@@ -74,8 +74,26 @@ impl House {
 
     /// Where keys are sealed. Only commands that need a key come here: the master key is made at first use.
     pub(crate) fn secrets(&self) -> Result<Arc<dyn SecretStore>, Failure> {
-        let key = MasterKey::from_environment_or_file(self.database.key_file()?)?;
+        let key = self.master_key()?;
         Ok(Arc::new(SealedSecretStore::new(Arc::clone(&self.store), &key)))
+    }
+
+    /// The store with what a service asks of it.
+    pub(crate) fn service(&self) -> Arc<dyn ServiceStore> {
+        match &self.database {
+            Database::Sqlite(store) => Arc::new(store.clone()),
+            Database::Postgres(store) => Arc::new(store.clone()),
+        }
+    }
+
+    /// The key that seals all others.
+    pub(crate) fn master_key(&self) -> Result<MasterKey, Failure> {
+        Ok(MasterKey::from_environment_or_file(self.database.key_file()?)?)
+    }
+
+    /// Where that key lies if the environment does not hold it.
+    pub(crate) fn key_file(&self) -> Result<PathBuf, Failure> {
+        self.database.key_file()
     }
 
     /// The engine for runs: patient with servers.
@@ -91,19 +109,36 @@ impl House {
 
 /// An engine that knows all tools, each call wrapped in retries, pace, a time limit and traces.
 pub(crate) fn engine(store: Arc<dyn TaskStore>, secrets: Arc<dyn SecretStore>) -> Result<Engine, Failure> {
-    let dress = |settings: &ConnectionSettings, connection: Arc<dyn Connection>| {
+    Ok(dressed(bare_engine(store, secrets)?))
+}
+
+/// An engine each of whose calls is wrapped in retries, pace, a time limit and traces.
+pub(crate) fn dressed(engine: Engine) -> Engine {
+    engine.with_layers(|settings: &ConnectionSettings, connection: Arc<dyn Connection>| {
         Layers::new().wrap(settings.name.clone(), connection)
-    };
-    Ok(bare_engine(store, secrets)?.with_layers(dress))
+    })
 }
 
 fn bare_engine(store: Arc<dyn TaskStore>, secrets: Arc<dyn SecretStore>) -> Result<Engine, Failure> {
+    Ok(engine_over(transport()?, store, secrets))
+}
+
+/// How the tools are spoken to.
+pub(crate) fn transport() -> Result<Arc<dyn Transport>, Failure> {
     // Named as leases are held: by its process.
     let agent = format!("magnus/{} (process {})", env!("CARGO_PKG_VERSION"), std::process::id());
-    let transport: Arc<dyn Transport> = Arc::new(HttpTransport::new(HttpOptions::default().user_agent(agent))?);
-    Ok(Engine::new(store, secrets)
+    Ok(Arc::new(HttpTransport::new(HttpOptions::default().user_agent(agent))?))
+}
+
+/// An engine that knows all tools and speaks to them over this transport.
+pub(crate) fn engine_over(
+    transport: Arc<dyn Transport>,
+    store: Arc<dyn TaskStore>,
+    secrets: Arc<dyn SecretStore>,
+) -> Engine {
+    Engine::new(store, secrets)
         .with_connector(Arc::new(OpenProjectConnector::new(Arc::clone(&transport))))
-        .with_connector(Arc::new(LeantimeConnector::new(transport))))
+        .with_connector(Arc::new(LeantimeConnector::new(transport)))
 }
 
 impl Database {

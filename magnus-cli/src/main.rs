@@ -19,6 +19,8 @@ mod names;
 mod options;
 mod plain;
 mod run_table;
+mod service;
+mod signals;
 mod values;
 
 use std::process::ExitCode;
@@ -41,7 +43,7 @@ fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         plain::to_stderr(&format!("magnus: internal error, please report it: {panic}"));
     }));
-    logging::start();
+    logging::start(matches!(arguments.command, arguments::Command::Serve(_)));
     let json = arguments.json;
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -2,7 +2,10 @@
 
 use std::fmt::Display;
 
-use magnus_core::model::{Conflict, ConnectionSettings, Project, RemoteProject, Run, RunState, Task, TaskId, text};
+use magnus_core::hub::Hub;
+use magnus_core::model::{
+    Conflict, ConnectionSettings, Intent, Project, RemoteProject, Run, RunState, Task, TaskId, text,
+};
 use magnus_core::store::{ConflictQuery, TaskStore};
 
 use crate::failure::Failure;
@@ -119,6 +122,22 @@ pub(crate) async fn conflict(store: &dyn TaskStore, wanted: &str) -> Result<Conf
         .map(|conflict| short(conflict.id))
         .collect();
     one("conflict", wanted, found, &open, |conflict| conflict.id.to_string()).cloned()
+}
+
+/// The uncertain write of this id.
+pub(crate) async fn uncertain(hub: &Hub, wanted: &str) -> Result<Intent, Failure> {
+    let all = hub.uncertain(None).await?;
+    let known: Vec<String> = all.iter().map(|intent| short(intent.id)).collect();
+    let found = all.iter().filter(|intent| is_named(intent.id, wanted)).collect();
+    one("uncertain write", wanted, found, &known, |intent| intent.id.to_string()).cloned()
+}
+
+/// The run of this id.
+pub(crate) async fn run(store: &dyn TaskStore, wanted: &str) -> Result<Run, Failure> {
+    let all = store.recent_runs(MOST_RUNS).await?;
+    let known: Vec<String> = all.iter().take(5).map(|run| short(run.id)).collect();
+    let found = all.iter().filter(|run| is_named(run.id, wanted)).collect();
+    one("run", wanted, found, &known, |run| run.id.to_string()).cloned()
 }
 
 /// The halted run of this id.

@@ -141,7 +141,7 @@ impl Farm {
                 return runs;
             }
             assert!(
-                began.elapsed() < Duration::from_secs(600),
+                began.elapsed() < Duration::from_secs(300),
                 "{done} of {} are done; {unfinished:#?}",
                 self.tools.len()
             );
@@ -268,6 +268,17 @@ async fn tool(
     }
 }
 
+/// A worker that goes with the test, whatever comes of that.
+struct Worker(Child);
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // It may have ended long ago.
+        let _killed = self.0.kill();
+        let _waited = self.0.wait();
+    }
+}
+
 fn signal(child: &Child, signal: &str) {
     let sent = Command::new("kill").args([signal, &child.id().to_string()]).status();
     assert!(sent.unwrap().success());
@@ -294,7 +305,7 @@ async fn three_workers_of_which_one_is_killed_and_one_is_stopped_sync_everything
     let disturbed = std::env::var_os("MAGNUS_WORKERS_UNDISTURBED").is_none();
     let farm = Farm::new(connections, tasks, delay).await;
 
-    let mut workers: Vec<Child> = (0..count).map(|_| farm.worker(at_once)).collect();
+    let mut workers: Vec<Worker> = (0..count).map(|_| Worker(farm.worker(at_once))).collect();
     let began = Instant::now();
     let started = farm.orchestrator.start_all(None).await.unwrap();
     assert!(started.iter().all(|(_, answer)| answer.is_ok()), "{started:?}");
@@ -307,23 +318,23 @@ async fn three_workers_of_which_one_is_killed_and_one_is_stopped_sync_everything
         };
         let step = connections * 2;
         farm.until_requests(step).await;
-        workers[0].kill().unwrap();
-        workers[0].wait().unwrap();
+        workers[0].0.kill().unwrap();
+        workers[0].0.wait().unwrap();
         let killed = (chrono::Utc::now(), running(farm.store.unfinished_runs().await.unwrap()));
         told.push(("killed", killed));
         farm.until_requests(farm.requests() + step).await;
-        signal(&workers[1], "-STOP");
+        signal(&workers[1].0, "-STOP");
         let stopped = (chrono::Utc::now(), running(farm.store.unfinished_runs().await.unwrap()));
         told.push(("stopped", stopped));
         // Its leases run out while the third works on; then it goes on where it stopped.
         tokio::time::sleep(Duration::from_secs(u64::from(LEASE_SECONDS) + 3)).await;
-        signal(&workers[1], "-CONT");
+        signal(&workers[1].0, "-CONT");
     }
     let runs = farm.until_all_is_done().await;
     let took = began.elapsed();
     for worker in workers.iter_mut().skip(usize::from(disturbed)) {
-        signal(worker, "-TERM");
-        let ended = tokio::task::block_in_place(|| worker.wait()).unwrap();
+        signal(&worker.0, "-TERM");
+        let ended = tokio::task::block_in_place(|| worker.0.wait()).unwrap();
         assert!(ended.success(), "a worker that is asked to stop ends well: {ended}");
     }
     farm.assert_nothing_is_doubled().await;

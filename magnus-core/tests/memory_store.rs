@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use magnus_core::memory::MemoryStore;
-use magnus_core::store::TaskStore;
+use magnus_core::store::{ServiceStore, TaskStore};
 use magnus_testkit::conformance::store::ManualClock;
 
 async fn memory(clock: Arc<ManualClock>) -> (Arc<dyn TaskStore>, ()) {
@@ -11,3 +11,9 @@ async fn memory(clock: Arc<ManualClock>) -> (Arc<dyn TaskStore>, ()) {
 }
 
 magnus_testkit::store_tests!(memory);
+
+async fn service(clock: Arc<ManualClock>) -> (Arc<dyn ServiceStore>, ()) {
+    (Arc::new(MemoryStore::with_clock(clock)), ())
+}
+
+magnus_testkit::service_store_tests!(service);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
-use magnus_core::model::{ExternalId, Field, RemoteField, RemoteProject, RemoteTask, RemoteValue};
+use magnus_core::model::{ExternalId, Field, RemoteField, RemoteProject, RemoteTask, RemoteValue, SkipReason};
 use serde_json::{Map, Value, json};
 
 use crate::wire::{self, Row};
@@ -17,9 +17,6 @@ pub(crate) struct Surroundings {
     /// Seconds by which the server's clock is ahead of ours.
     pub(crate) seconds_ahead: i64,
 }
-
-/// The skip reason of a milestone.
-pub(crate) const MILESTONE: &str = "milestone";
 
 /// A ticket as listed or read; `None` if it has no id. A column that was not sent is an absent field.
 pub(crate) fn task(row: &Row, around: &Surroundings) -> Option<RemoteTask> {
@@ -54,7 +51,9 @@ pub(crate) fn task(row: &Row, around: &Surroundings) -> Option<RemoteTask> {
         url: Some(format!("{}/dashboard/home#/tickets/showTicket/{id}", around.instance)),
         fields,
         metadata: metadata(row, &kind),
-        skip: kind.eq_ignore_ascii_case("milestone").then(|| MILESTONE.to_owned()),
+        skip: kind
+            .eq_ignore_ascii_case("milestone")
+            .then(|| SkipReason::Milestone.because("")),
     })
 }
 

@@ -8,7 +8,7 @@ use magnus_core::connection::{
     ConnectionErrorKind as Kind, Connector, DeleteTask, FindCreated, ListProjects, ListTasks, Outcome, ProjectReading,
     ReadTask, Reading, RemoteWrite, UpdateTask, Written,
 };
-use magnus_core::model::{ConnectionOptions, ConnectionSettings, ExternalId, Field, RemoteValue};
+use magnus_core::model::{ConnectionOptions, ConnectionSettings, ExternalId, Field, RemoteValue, SkipReason};
 use magnus_leantime::LeantimeConnector;
 use magnus_testkit::sim::leantime::{Dialect, LeantimeOptions, LeantimeSimulator, StatusLabel};
 use magnus_testkit::sim::{CallMatcher, Fault, FaultRule};
@@ -216,8 +216,12 @@ async fn a_listing_has_every_status_and_marks_milestones() {
         simulator.create_ticket_with(number, "m", |ticket| ticket.kind = "milestone".to_owned());
         let page = connection.list_tasks(ListTasks::new(project)).await.unwrap();
         assert_eq!((page.items.len(), page.total), (5, Some(5)));
-        let skipped: Vec<_> = page.items.iter().filter_map(|task| task.skip.as_deref()).collect();
-        assert_eq!(skipped, ["milestone"]);
+        let skipped: Vec<_> = page
+            .items
+            .iter()
+            .filter_map(|task| Some(task.skip.as_ref()?.code))
+            .collect();
+        assert_eq!(skipped, [SkipReason::Milestone]);
         assert_eq!(simulator.requests().http, 1);
     }
 }

@@ -20,6 +20,8 @@ mod projects;
 mod queue;
 mod runs;
 mod schema;
+mod search;
+mod service;
 mod settings;
 mod tasks;
 mod upgrade;

@@ -14,6 +14,7 @@ use crate::error::{failed, patiently};
 use crate::leases::{check_fence, unknown_connection};
 use crate::open::finish;
 use crate::schema::Schema;
+use crate::service::forget_old_events;
 
 const ABANDONED: &str = "the process that ran it ended without finishing it";
 
@@ -73,6 +74,7 @@ impl RunStore for PostgresStore {
         check_fence(&mut transaction, self, &fence, OPERATION).await?;
         let now = self.now(&mut transaction, OPERATION).await?;
         forget_old_changesets(&mut transaction, self.schema(), now).await?;
+        forget_old_events(&mut transaction, self.schema(), now).await?;
         if let Some(mut dead) = run_of(&mut transaction, self.schema(), connection, RunState::Started).await? {
             end(&mut dead, RunState::Interrupted, Some(ABANDONED.to_owned()), now);
             update(&mut transaction, self.schema(), &dead, OPERATION).await?;
@@ -207,7 +209,7 @@ impl RunStore for PostgresStore {
     }
 }
 
-fn from_row(row: &PgRow) -> Result<Run, StoreError> {
+pub(crate) fn from_row(row: &PgRow) -> Result<Run, StoreError> {
     let columns = Columns::new("magnus_sync_log", row);
     let connection_id = columns.id("connection_id", ConnectionId::from_uuid)?;
     let request: Option<RunRequest> = columns.optional_json("request")?;

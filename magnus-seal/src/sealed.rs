@@ -16,10 +16,35 @@ use crate::MasterKey;
 
 const NONCE_LENGTH: usize = 24;
 
+/// What a secret is for. One that was sealed for one thing does not open for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    ApiKey,
+    Webhook,
+}
+
+impl Purpose {
+    /// The name under which the hub keeps it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::ApiKey => SealedSecretStore::NAME,
+            Self::Webhook => "webhook_secret",
+        }
+    }
+
+    const fn prefix(self) -> &'static [u8] {
+        match self {
+            Self::ApiKey => b"magnus api key 1:",
+            Self::Webhook => b"magnus webhook secret 1:",
+        }
+    }
+}
+
 /// Seals secrets with XChaCha20-Poly1305 under the master key, each bound to its connection: copied to another row it does
 /// not open.
 pub struct Sealer {
     cipher: XChaCha20Poly1305,
+    purpose: Purpose,
 }
 
 impl Sealer {
@@ -28,6 +53,7 @@ impl Sealer {
     pub fn new(key: &MasterKey) -> Self {
         Self {
             cipher: XChaCha20Poly1305::new(key.expose().into()),
+            purpose: Purpose::ApiKey,
         }
     }
 
@@ -38,7 +64,7 @@ impl Sealer {
     pub fn seal(&self, connection: ConnectionId, secret: &SecretString) -> Result<Vec<u8>, SecretError> {
         let mut nonce = [0; NONCE_LENGTH];
         getrandom::fill(&mut nonce).map_err(|error| failed("put", connection, "no random numbers", error))?;
-        let bound_to = bound_to(connection);
+        let bound_to = bound_to(self.purpose, connection);
         let payload = Payload {
             msg: secret.expose_secret().as_bytes(),
             aad: &bound_to,
@@ -64,7 +90,7 @@ impl Sealer {
             )
         };
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LENGTH>().ok_or_else(refused)?;
-        let bound_to = bound_to(connection);
+        let bound_to = bound_to(self.purpose, connection);
         let payload = Payload {
             msg: sealed,
             aad: &bound_to,
@@ -103,11 +129,19 @@ impl SealedSecretStore {
             sealer: Sealer::new(key),
         }
     }
+
+    /// Keeps the secrets of webhooks there, beside the API keys.
+    #[must_use]
+    pub fn for_webhooks(hub: Arc<dyn TaskStore>, key: &MasterKey) -> Self {
+        let mut store = Self::new(hub, key);
+        store.sealer.purpose = Purpose::Webhook;
+        store
+    }
 }
 
 /// What a sealed key is bound to, so that a form of another kind or of another row never opens.
-fn bound_to(connection: ConnectionId) -> Vec<u8> {
-    [b"magnus api key 1:".as_slice(), connection.as_uuid().as_bytes()].concat()
+fn bound_to(purpose: Purpose, connection: ConnectionId) -> Vec<u8> {
+    [purpose.prefix(), connection.as_uuid().as_bytes()].concat()
 }
 
 fn plain_failure(operation: &'static str, connection_id: ConnectionId, message: &str) -> SecretError {
@@ -142,7 +176,10 @@ impl fmt::Debug for SealedSecretStore {
 #[async_trait]
 impl SecretStore for SealedSecretStore {
     async fn get(&self, connection: ConnectionId) -> Result<Option<SecretString>, SecretError> {
-        let sealed = self.hub.get_sealed(connection, Self::NAME.to_owned()).await;
+        let sealed = self
+            .hub
+            .get_sealed(connection, self.sealer.purpose.name().to_owned())
+            .await;
         let sealed = sealed.map_err(|error| failed("get", connection, "the hub cannot be read", error))?;
         sealed.map(|sealed| self.sealer.unseal(connection, &sealed)).transpose()
     }
@@ -151,13 +188,16 @@ impl SecretStore for SealedSecretStore {
         let sealed = self.sealer.seal(connection, &secret)?;
         let put = self
             .hub
-            .put_sealed(connection, Self::NAME.to_owned(), Some(sealed))
+            .put_sealed(connection, self.sealer.purpose.name().to_owned(), Some(sealed))
             .await;
         put.map_err(|error| failed("put", connection, "the hub cannot be written", error))
     }
 
     async fn delete(&self, connection: ConnectionId) -> Result<(), SecretError> {
-        let deleted = self.hub.put_sealed(connection, Self::NAME.to_owned(), None).await;
+        let deleted = self
+            .hub
+            .put_sealed(connection, self.sealer.purpose.name().to_owned(), None)
+            .await;
         deleted.map_err(|error| failed("delete", connection, "the hub cannot be written", error))
     }
 }

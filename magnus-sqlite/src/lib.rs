@@ -16,6 +16,8 @@ mod mappings;
 mod open;
 mod projects;
 mod runs;
+mod search;
+mod service;
 mod settings;
 mod tasks;
 

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use magnus_core::model::{ConnectionId, Run, RunId, RunReport, RunRequest, RunState, Timestamp};
 use magnus_core::store::{Enqueued, Fence, RunStore, StoreError, StoreErrorKind};
-use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{SqliteConnection, SqliteExecutor};
 
 use crate::SqliteStore;
 use crate::columns::{Columns, to_json};
@@ -13,6 +13,7 @@ use crate::error::failed;
 use crate::instant::{optional_to_text, to_text};
 use crate::leases::{check_fence, unknown_connection};
 use crate::open::finish;
+use crate::service::forget_old_events;
 
 const ABANDONED: &str = "the process that ran it ended without finishing it";
 
@@ -60,6 +61,7 @@ impl RunStore for SqliteStore {
         let mut transaction = self.begin(OPERATION).await?;
         check_fence(&mut transaction, &fence, now, OPERATION).await?;
         forget_old_changesets(&mut transaction, now).await?;
+        forget_old_events(&mut transaction, now).await?;
         if let Some(mut dead) = run_of(&mut transaction, connection, RunState::Started).await? {
             end(&mut dead, RunState::Interrupted, Some(ABANDONED.to_owned()), now);
             save(&mut transaction, &dead, OPERATION).await?;
@@ -134,18 +136,12 @@ impl RunStore for SqliteStore {
     async fn interrupt_abandoned(&self) -> Result<Vec<Run>, StoreError> {
         const OPERATION: &str = "interrupt runs";
         let now = self.now();
+        // Asked with every status: the write lock is taken only if there is something to write.
+        if abandoned(self.readers(), now).await?.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut transaction = self.begin(OPERATION).await?;
-        let rows = sqlx::query(
-            "SELECT run.* FROM magnus_sync_log AS run
-             LEFT JOIN magnus_leases AS lease ON lease.connection_id = run.connection_id AND lease.expires_at > ?
-             WHERE run.status = 'started' AND lease.connection_id IS NULL
-             ORDER BY run.queued_at, run.id",
-        )
-        .bind(to_text(now))
-        .fetch_all(&mut *transaction)
-        .await
-        .map_err(failed(OPERATION))?;
-        let mut runs: Vec<Run> = rows.iter().map(from_row).collect::<Result<_, _>>()?;
+        let mut runs = abandoned(&mut *transaction, now).await?;
         for run in &mut runs {
             end(run, RunState::Interrupted, Some(ABANDONED.to_owned()), now);
             save(&mut transaction, run, OPERATION).await?;
@@ -182,7 +178,7 @@ impl RunStore for SqliteStore {
     }
 }
 
-fn from_row(row: &SqliteRow) -> Result<Run, StoreError> {
+pub(crate) fn from_row(row: &SqliteRow) -> Result<Run, StoreError> {
     let columns = Columns::new("magnus_sync_log", row);
     Ok(Run {
         id: columns.parse("id")?,
@@ -196,6 +192,21 @@ fn from_row(row: &SqliteRow) -> Result<Run, StoreError> {
         started_at: columns.optional_time("started_at")?,
         completed_at: columns.optional_time("completed_at")?,
     })
+}
+
+/// The runs that are started although nobody holds their connection's lease.
+async fn abandoned(executor: impl SqliteExecutor<'_>, now: Timestamp) -> Result<Vec<Run>, StoreError> {
+    let rows = sqlx::query(
+        "SELECT run.* FROM magnus_sync_log AS run
+         LEFT JOIN magnus_leases AS lease ON lease.connection_id = run.connection_id AND lease.expires_at > ?
+         WHERE run.status = 'started' AND lease.connection_id IS NULL
+         ORDER BY run.queued_at, run.id",
+    )
+    .bind(to_text(now))
+    .fetch_all(executor)
+    .await
+    .map_err(failed("interrupt runs"))?;
+    rows.iter().map(from_row).collect()
 }
 
 async fn run_by_id(connection: &mut SqliteConnection, id: RunId) -> Result<Option<Run>, StoreError> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use clap::Args;
-use magnus_core::model::{Conflict, TaskId};
+use magnus_core::model::{Conflict, ConnectionSettings, IntentState, TaskId};
 use magnus_core::store::{ConflictQuery, TaskStore};
 use serde_json::json;
 
@@ -27,10 +27,11 @@ pub(crate) async fn run(house: &House, arguments: Arguments) -> Result<Answer, F
         ConflictQuery::open(None)
     };
     let conflicts = house.store.conflicts(query).await?;
-    if conflicts.is_empty() {
+    let connections = house.store.connections().await?;
+    let uncertain = uncertain(house, &connections).await?;
+    if conflicts.is_empty() && uncertain.is_empty() {
         return Answer::new("no conflicts", &conflicts);
     }
-    let connections = house.store.connections().await?;
     let titles = titles(house.store.as_ref(), &conflicts).await?;
     let mut table = table(["conflict", "connection", "task", "field", "hub", "tool", "state", "why"]);
     let mut rows = Vec::new();
@@ -52,8 +53,45 @@ pub(crate) async fn run(house: &House, arguments: Arguments) -> Result<Answer, F
         ]);
         rows.push(json!({ "connection": connection, "title": title, "conflict": conflict }));
     }
-    let how = "settle one with `magnus resolve <conflict> --hub`, `--external` or `--value ...`";
-    Answer::new(format!("{}\n{how}", text(&table)), &rows)
+    let mut lines = Vec::new();
+    if !rows.is_empty() {
+        lines.push(text(&table));
+        lines.push("settle one with `magnus resolve <conflict> --hub`, `--external` or `--value ...`".to_owned());
+    }
+    for (line, row) in uncertain {
+        lines.push(line);
+        rows.push(row);
+    }
+    Answer::new(lines.join("\n"), &rows)
+}
+
+/// Creates of which it is not known whether they took place.
+async fn uncertain(
+    house: &House,
+    connections: &[ConnectionSettings],
+) -> Result<Vec<(String, serde_json::Value)>, Failure> {
+    let mut told = Vec::new();
+    for intent in house.hub.uncertain(None).await? {
+        let tasks = house.store.tasks(vec![intent.task_id]).await?;
+        let title = tasks.first().map(|task| task.title.clone()).unwrap_or_default();
+        let connection = connections.iter().find(|settings| settings.id == intent.connection_id);
+        let connection = connection.map_or_else(|| intent.connection_id.to_string(), |found| found.name.clone());
+        let reason = match &intent.state {
+            IntentState::Uncertain { reason } => reason.clone(),
+            _ => String::new(),
+        };
+        let id = names::short(intent.id);
+        let line = format!(
+            "{connection}: it is not known whether {} was created: {reason}\n  look in the tool, then `magnus resolve \
+             {id} --is <its id there>` or `magnus resolve {id} --send-again`",
+            shown(&title)
+        );
+        told.push((
+            line,
+            json!({ "connection": connection, "title": title, "uncertain": intent }),
+        ));
+    }
+    Ok(told)
 }
 
 /// The titles of the tasks in conflict.

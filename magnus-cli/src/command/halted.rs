@@ -1,7 +1,7 @@
 //! `magnus confirm`, `magnus discard` and `magnus plan show`: what becomes of a run that a guard halted.
 
 use clap::Args;
-use magnus_core::model::{Run, RunRequest};
+use magnus_core::model::Run;
 use magnus_core::reconcile::Plan;
 use serde_json::json;
 
@@ -23,10 +23,7 @@ pub(crate) async fn confirm(house: &House, arguments: Arguments, json: bool) -> 
     let connections = house.store.connections().await?;
     let settings = connections.iter().find(|settings| settings.id == run.connection_id);
     let settings = settings.ok_or_else(|| Failure::usage("the connection of this run is gone"))?;
-    let request = RunRequest::new(settings.id)
-        .direction(run.request.direction)
-        .confirm(run.id);
-    sync::carry_out(house, &connections, Some((settings, request)), None, json).await
+    sync::carry_out(house, &connections, Some((settings, run.confirmation())), None, json).await
 }
 
 /// Drops the plan; nothing of it was carried out.

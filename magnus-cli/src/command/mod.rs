@@ -5,6 +5,7 @@ pub(crate) mod connect;
 mod connections;
 pub(crate) mod disconnect;
 pub(crate) mod halted;
+pub(crate) mod keys;
 pub(crate) mod map;
 pub(crate) mod map_status;
 pub(crate) mod map_users;
@@ -13,11 +14,14 @@ pub(crate) mod plan;
 pub(crate) mod projects;
 pub(crate) mod resolve;
 pub(crate) mod retry;
+pub(crate) mod serve;
 pub(crate) mod set;
 mod status;
 pub(crate) mod sync;
 pub(crate) mod task;
 pub(crate) mod tasks;
+pub(crate) mod tokens;
+pub(crate) mod undo;
 pub(crate) mod why;
 pub(crate) mod worker;
 
@@ -38,11 +42,17 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Answer, Failure> {
     if let Command::Worker(options) = arguments.command {
         return worker::run(arguments.database.as_deref(), options).await;
     }
+    if let Command::Serve(options) = arguments.command {
+        return serve::run(arguments.database.as_deref(), options).await;
+    }
     let house = House::open(arguments.database.as_deref()).await?;
     let answer = match arguments.command {
         Command::Demo => demo::run(arguments.json).await,
         Command::Migrate(options) => migrate::run(arguments.database.as_deref(), options).await,
         Command::Worker(options) => worker::run(arguments.database.as_deref(), options).await,
+        Command::Serve(options) => serve::run(arguments.database.as_deref(), options).await,
+        Command::Tokens(command) => tokens::run(&house, command).await,
+        Command::Keys(command) => keys::run(&house, command).await,
         Command::Connect(options) => connect::run(&house, options).await,
         Command::Connections => connections::run(&house).await,
         Command::Set(options) => set::run(&house, options).await,
@@ -61,6 +71,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Answer, Failure> {
         Command::Task(command) => task::run(&house, command).await,
         Command::Conflicts(options) => conflicts::run(&house, options).await,
         Command::Resolve(options) => resolve::run(&house, options).await,
+        Command::Undo(options) => undo::run(&house, options, arguments.json).await,
         Command::Retry(options) => retry::run(&house, options).await,
     };
     house.close().await;

@@ -1,7 +1,8 @@
 //! `magnus resolve`: a person settles a conflict.
 
 use clap::Args;
-use magnus_core::model::{Field, Resolution, Value};
+use magnus_core::hub::Finding;
+use magnus_core::model::{ExternalId, Field, Resolution, Value};
 
 use crate::answer::Answer;
 use crate::failure::Failure;
@@ -11,7 +12,7 @@ use crate::{names, values};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The conflict, by its id as `magnus conflicts` shows it
+    /// The conflict or the uncertain write, by its id as `magnus conflicts` shows it
     conflict: String,
     #[command(flatten)]
     choice: Choice,
@@ -29,9 +30,18 @@ struct Choice {
     /// This value is right; an empty one clears the field
     #[arg(long, allow_hyphen_values = true)]
     value: Option<String>,
+    /// The create whose answer was lost has taken place: this item of the tool is the one
+    #[arg(long, value_name = "EXTERNAL ID")]
+    is: Option<String>,
+    /// The create whose answer was lost has not taken place: send it again
+    #[arg(long)]
+    send_again: bool,
 }
 
 pub(crate) async fn run(house: &House, arguments: Arguments) -> Result<Answer, Failure> {
+    if let Some(finding) = finding(&arguments.choice)? {
+        return settle(house, &arguments.conflict, finding).await;
+    }
     let conflict = names::conflict(house.store.as_ref(), &arguments.conflict).await?;
     let choice = arguments.choice;
     let resolution = match &choice.value {
@@ -52,6 +62,28 @@ pub(crate) async fn run(house: &House, arguments: Arguments) -> Result<Answer, F
         quoted(&value)
     );
     Answer::new(text, &resolved)
+}
+
+/// What is said of a lost create; `None` if it is a conflict that is settled.
+fn finding(choice: &Choice) -> Result<Option<Finding>, Failure> {
+    if choice.send_again {
+        return Ok(Some(Finding::SendAgain));
+    }
+    let Some(id) = &choice.is else { return Ok(None) };
+    let external = ExternalId::new(id.trim()).map_err(|error| Failure::usage(format!("--is {id:?}: {error}")))?;
+    Ok(Some(Finding::Is(external)))
+}
+
+async fn settle(house: &House, wanted: &str, finding: Finding) -> Result<Answer, Failure> {
+    let intent = names::uncertain(&house.hub, wanted).await?;
+    let settled = house.hub.settle(intent.id, finding.clone()).await?;
+    let text = match finding {
+        Finding::Is(external) => {
+            format!("settled: it is item {external} of the tool; the next sync keeps both in step")
+        }
+        Finding::SendAgain => "settled: the next sync sends it again".to_owned(),
+    };
+    Answer::new(text, &settled)
 }
 
 async fn value(house: &House, field: Field, text: &str) -> Result<Value, Failure> {

@@ -11,11 +11,11 @@ use magnus_postgres::GraphileQueue;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::sync::{asked_to_stop, lease_ttl};
 use crate::answer::Answer;
 use crate::failure::Failure;
 use crate::house::House;
 use crate::plain;
+use crate::signals::{asked_to_stop, lease_ttl};
 
 /// How long runs may take to stop when the worker is asked to.
 const GRACE: Duration = Duration::from_secs(20);

@@ -22,6 +22,8 @@ pub enum RunErrorKind {
     DirectionTooWide,
     /// There is no halted run with a plan to confirm.
     NothingToConfirm,
+    /// There is no run that could be undone.
+    NothingToUndo,
     /// There is no key for the connection.
     NoSecret,
     /// The tool.

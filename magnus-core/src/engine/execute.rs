@@ -6,7 +6,7 @@ use super::observe::HubView;
 use super::session::{Active, Session, Tables};
 use super::tally::Ending;
 use super::{Phase, RunError};
-use crate::model::{Counts, Field, MappingState, Trigger};
+use crate::model::{Counts, Field, MappingState, Reason, SkipReason, Trigger};
 use crate::reconcile::{
     Entry, Extent, MappingInput, MappingPlan, Plan, PlannedAction, PlannedItem, PlannedMapping, Push, Setting, guard,
     hold_back, plan_mapping,
@@ -25,10 +25,10 @@ impl Session {
         mappings: &[crate::model::Mapping],
         view: &HubView,
         tables: &Tables,
-        no_creation: Option<&str>,
+        no_creation: Option<&Reason>,
     ) -> MappingPlan {
-        let not_whole = "incomplete_listing: what the tool has is not known completely in this run";
-        let no_creation = no_creation.or((!active.observation.is_complete()).then_some(not_whole));
+        let not_whole = SkipReason::IncompleteListing.because("what the tool has is not known completely in this run");
+        let no_creation = no_creation.or((!active.observation.is_complete()).then_some(&not_whole));
         let mut plan = plan_mapping(&MappingInput {
             mapping: &active.mapping,
             mappings,
@@ -39,7 +39,7 @@ impl Session {
             observation: &active.observation,
             translator: tables.as_ref(),
             no_creation,
-            no_import: self.no_import.as_deref(),
+            no_import: self.no_import.as_ref(),
             blocked: &self.blocked,
             setting: Setting {
                 run_id: self.context.run_id,
@@ -145,7 +145,7 @@ impl Session {
         actives: &mut [Active],
         index: usize,
         tables: &Tables,
-        no_creation: Option<&str>,
+        no_creation: Option<&Reason>,
     ) -> Result<(), RunError> {
         let mappings: Vec<_> = actives.iter().map(|active| active.mapping.clone()).collect();
         let mut settled = false;
@@ -184,7 +184,7 @@ impl Session {
 
     /// Commits what changes in the hub. Answers the entries that go to the tool, and whether something went stale and
     /// must be planned anew.
-    async fn execute_hub(&mut self, mut entries: Vec<Entry>) -> Result<(Vec<Entry>, bool), RunError> {
+    pub(super) async fn execute_hub(&mut self, mut entries: Vec<Entry>) -> Result<(Vec<Entry>, bool), RunError> {
         let mut units = Vec::new();
         let mut owners = Vec::new();
         for (index, entry) in entries.iter_mut().enumerate() {
@@ -289,7 +289,7 @@ pub(super) fn describe(entry: &Entry) -> String {
     entry
         .reason
         .iter()
-        .cloned()
+        .map(ToString::to_string)
         .chain(changes)
         .collect::<Vec<_>>()
         .join("; ")

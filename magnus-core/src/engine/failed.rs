@@ -4,7 +4,7 @@ use super::RunError;
 use super::push::{Job, settled};
 use super::session::{Active, Session};
 use crate::connection::{ConnectionError, ConnectionErrorKind, Outcome, ReadTask};
-use crate::model::{Field, IntentOperation, Refusal, RemoteValue};
+use crate::model::{Field, IntentOperation, Refusal, RemoteValue, SkipReason};
 use crate::store::{LinkWrite, Unit};
 
 /// A run ends after this many failures in a row that say something of the connection as a whole.
@@ -51,7 +51,7 @@ impl Session {
     fn fail(&mut self, job: &Job, kind: ConnectionErrorKind, detail: String) {
         let task = job.intent.task_id;
         self.note_failure(task, job.attempt.clone(), kind, &detail);
-        self.blocked.insert(task, detail.clone());
+        self.blocked.insert(task, SkipReason::Backoff.because(detail.clone()));
         self.tally
             .failed(task, &job.entry.title, job.entry.external_id.clone(), detail);
     }

@@ -7,8 +7,9 @@ use super::recover::closing;
 use super::session::Session;
 use crate::connection::FindCreated;
 use crate::model::{
-    Base, ExternalId, Field, Intent, IntentField, IntentOperation, Link, LinkState, Mapping, RemoteTask, TaskId, text,
+    ExternalId, Field, Intent, IntentField, IntentOperation, Mapping, RemoteTask, SkipReason, TaskId, text,
 };
+use crate::reconcile::adopted;
 use crate::store::LinkWrite;
 
 /// A create that is not found is sent again only when this much time has passed: the lease and a request's longest
@@ -65,7 +66,8 @@ impl Session {
             } else if self.now() - intent.created_at >= SETTLE_AFTER {
                 self.commit_unit(closing(intent, false)).await?;
             } else {
-                self.leave(intent, "it may still be on its way; a later run looks again".to_owned());
+                let words = "it may still be on its way; a later run looks again".to_owned();
+                self.leave(intent, SkipReason::Unsettled, words);
             }
         }
         Ok(())
@@ -102,13 +104,8 @@ impl Session {
     }
 
     async fn adopt(&mut self, intent: &Intent, mapping: &Mapping, item: &RemoteTask) -> Result<(), RunError> {
-        let mut link = Link::new(mapping, intent.task_id, item.id.clone(), self.now());
+        let mut link = adopted(intent, mapping, item.id.clone(), self.now());
         link.external_url.clone_from(&item.url);
-        for (field, sent) in &intent.fields {
-            link.bases
-                .insert(*field, Base::agreed(sent.local.clone(), sent.sent.clone()));
-        }
-        link.state = LinkState::Live;
         let mut unit = closing(intent, true);
         unit.links.push(LinkWrite {
             link: Box::new(link),

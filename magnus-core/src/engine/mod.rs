@@ -7,6 +7,7 @@ mod failed;
 mod failures;
 mod lost_creates;
 mod observe;
+mod opener;
 mod projects;
 mod push;
 mod recover;
@@ -14,6 +15,7 @@ mod session;
 mod settle;
 mod sync;
 mod tally;
+mod undo;
 
 use std::fmt::Debug;
 
@@ -24,6 +26,7 @@ use crate::reconcile::Plan;
 
 pub use context::{LeaseWatch, Phase, Progress, RunContext};
 pub use error::{RunError, RunErrorKind};
+pub use opener::ConnectionOpener;
 pub use sync::Engine;
 
 /// How a run ended.

@@ -145,7 +145,7 @@ impl Session {
     }
 
     /// Reads items by id. An absence is believed only while the project itself reads as open.
-    async fn read_into(
+    pub(super) async fn read_into(
         &self,
         observation: &mut Observation,
         wanted: Vec<ExternalId>,

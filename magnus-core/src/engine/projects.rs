@@ -5,7 +5,9 @@ use std::collections::{HashMap, HashSet};
 use super::session::{Active, Session};
 use super::{RunError, RunErrorKind};
 use crate::connection::{ConnectionExt, ProjectReading};
-use crate::model::{ExternalId, ItemOutcome, Mapping, MappingState, Project, ProjectPolicy, RemoteProject, Scope};
+use crate::model::{
+    ExternalId, ItemOutcome, Mapping, MappingState, Project, ProjectPolicy, Reason, RemoteProject, Scope, SkipReason,
+};
 use crate::reconcile::Observation;
 use crate::store::{Changeset, MappingWrite, ProjectWrite};
 
@@ -44,7 +46,7 @@ impl Session {
             }
             let allowed = mapping.direction.unwrap_or(self.direction).intersect(self.direction);
             let Some(direction) = allowed else {
-                let reason = "its mapping allows no direction that this run has".to_owned();
+                let reason = SkipReason::Direction.because("its mapping allows no direction that this run has");
                 self.skip_project(&mapping, reason);
                 continue;
             };
@@ -60,14 +62,15 @@ impl Session {
         Ok(active)
     }
 
-    fn skip_project(&mut self, mapping: &Mapping, reason: String) {
+    fn skip_project(&mut self, mapping: &Mapping, reason: Reason) {
         self.report.counts.projects.skipped += 1;
         self.report.push_item(ItemOutcome {
             task_id: None,
             external_id: Some(mapping.external_id.clone()),
             title: mapping.external_name.clone(),
             outcome: "skipped".to_owned(),
-            detail: reason,
+            detail: reason.to_string(),
+            reason: Some(reason.code),
         });
     }
 
@@ -142,13 +145,19 @@ impl Session {
                 crate::model::ProjectId::generate(),
             );
             if !remote.open {
-                self.skip_project(&draft, "it is closed or archived in the tool".to_owned());
+                self.skip_project(
+                    &draft,
+                    SkipReason::ProjectClosed.because("it is closed or archived in the tool"),
+                );
             } else if self.settings.options.projects == ProjectPolicy::Mapped {
-                self.skip_project(&draft, "it is not mapped; map it to take part".to_owned());
+                self.skip_project(&draft, SkipReason::NotMapped.because("map it to take part"));
             } else if !self.direction.pulls() {
-                self.skip_project(&draft, "direction: this run may not change the hub".to_owned());
+                self.skip_project(&draft, SkipReason::Direction.because("this run may not change the hub"));
             } else if let Some(first) = elsewhere.get(&remote.id) {
-                self.skip_project(&draft, format!("it is synced by connection {first:?} already"));
+                self.skip_project(
+                    &draft,
+                    SkipReason::SyncedElsewhere.because(format!("it is synced by connection {first:?} already")),
+                );
             } else {
                 let mut project = Project::new(remote.name.clone(), self.now());
                 project.description.clone_from(&remote.description);

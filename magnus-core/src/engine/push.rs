@@ -12,7 +12,7 @@ use crate::connection::{
 };
 use crate::model::{
     ExternalId, Field, Intent, IntentField, IntentId, IntentOperation, IntentState, LinkState, Mapping, RemoteTask,
-    RemoteValue, TaskId, Value,
+    RemoteValue, SkipReason, TaskId, Value,
 };
 use crate::reconcile::{Entry, Lens, Outgoing, Push, References, Sendable, attempt};
 use crate::store::Unit;
@@ -299,12 +299,13 @@ impl Session {
             };
             let reason = match self.connection.list_descendants(request).await {
                 Ok(children) if children.iter().all(|child| deleted.contains(&child.id)) => None,
-                Ok(_) => Some("children_in_tool: it has children there that would be deleted too".to_owned()),
-                Err(error) => Some(format!("children_in_tool: its children could not be listed: {error}")),
+                Ok(_) => Some("it has children there that would be deleted too".to_owned()),
+                Err(error) => Some(format!("its children could not be listed: {error}")),
             };
             match reason {
                 None => kept.push(entry),
-                Some(reason) => {
+                Some(detail) => {
+                    let reason = SkipReason::ChildrenInTool.because(detail);
                     self.blocked.insert(*task_id, reason.clone());
                     let title = view
                         .tasks
@@ -313,9 +314,10 @@ impl Session {
                     let entry = Entry {
                         title: title.to_owned(),
                         push: None,
+                        reason: Some(reason.clone()),
                         ..entry.clone()
                     };
-                    self.tally.entry(&entry, Ending::Skipped, reason);
+                    self.tally.entry(&entry, Ending::Skipped, reason.to_string());
                 }
             }
         }

@@ -6,7 +6,7 @@ use super::{Phase, RunError};
 use crate::connection::{ReadTask, Reading};
 use crate::model::{
     Base, Conflict, ConflictId, ConflictState, Field, Intent, IntentField, IntentOperation, IntentState, Link, Mapping,
-    RemoteValue, RowVersion, Side,
+    RemoteValue, RowVersion, Side, SkipReason,
 };
 use crate::reconcile::{Lens, References};
 use crate::store::{ConflictWrite, LinkWrite, Unit};
@@ -28,7 +28,11 @@ impl Session {
             self.checkpoint()?;
             let mapping = mappings.iter().find(|mapping| mapping.id == intent.mapping_id);
             let (IntentState::Open, Some(mapping)) = (&intent.state, mapping) else {
-                self.leave(&intent, "its earlier write is not settled".to_owned());
+                let (code, words) = match &intent.state {
+                    IntentState::Uncertain { reason } => (SkipReason::Uncertain, reason.clone()),
+                    _ => (SkipReason::Unsettled, "its project is not in step now".to_owned()),
+                };
+                self.leave(&intent, code, words);
                 continue;
             };
             let lens = Lens::new(tables.as_ref(), &mapping.external_id, &references);
@@ -41,15 +45,15 @@ impl Session {
         self.settle_creates(creates).await
     }
 
-    pub(super) fn leave(&mut self, intent: &Intent, reason: String) {
-        self.blocked.insert(intent.task_id, format!("unsettled: {reason}"));
+    pub(super) fn leave(&mut self, intent: &Intent, code: SkipReason, reason: String) {
+        self.blocked.insert(intent.task_id, code.because(reason.clone()));
         self.report.problems.push(format!(
             "the write for task {} is not settled: {reason}",
             intent.task_id
         ));
         if matches!(intent.operation, IntentOperation::Create { .. }) {
-            let hold = "create_unsettled: an earlier create is not settled; nothing new is taken over meanwhile";
-            self.no_import = Some(hold.to_owned());
+            let hold = "an earlier create is not settled; nothing new is taken over meanwhile";
+            self.no_import = Some(SkipReason::CreateUnsettled.because(hold));
         }
     }
 
@@ -74,7 +78,11 @@ impl Session {
         let reading = self.connection.read(vec![request]).await?.pop();
         let remote = match reading {
             Some(Reading::Denied) | None => {
-                self.leave(intent, "the tool does not let us look".to_owned());
+                self.leave(
+                    intent,
+                    SkipReason::Unsettled,
+                    "the tool does not let us look".to_owned(),
+                );
                 return Ok(());
             }
             Some(reading) => reading.into_task(),
@@ -174,10 +182,14 @@ impl Session {
         match self.connection.read(vec![request]).await?.pop() {
             Some(Reading::Absent) => {
                 let mut unit = closing(intent, true);
-                self.mark_gone_local(*link_id, &mut unit).await?;
+                self.mark_gone(*link_id, &mut unit).await?;
                 self.commit_unit(unit).await?;
             }
-            Some(Reading::Denied) | None => self.leave(intent, "the tool does not let us look".to_owned()),
+            Some(Reading::Denied) | None => self.leave(
+                intent,
+                SkipReason::Unsettled,
+                "the tool does not let us look".to_owned(),
+            ),
             Some(_) => {
                 self.commit_unit(closing(intent, false)).await?;
             }
@@ -193,7 +205,7 @@ impl Session {
             ..Unit::default()
         })
         .await?;
-        self.leave(intent, reason);
+        self.leave(intent, SkipReason::Uncertain, reason);
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use super::{RunContext, RunError, RunErrorKind};
 use crate::clock::Clock;
 use crate::connection::{Capabilities, Connection, Translator};
 use crate::model::{
-    ConnectionSettings, Direction, ExternalId, Field, ItemFailure, Mapping, RunReport, TaskId, Timestamp,
+    ConnectionSettings, Direction, ExternalId, Field, ItemFailure, Mapping, Reason, RunReport, TaskId, Timestamp,
 };
 use crate::reconcile::Observation;
 use crate::store::{Changeset, CommitOutcome, StoreErrorKind, TaskStore, Unit};
@@ -29,9 +29,9 @@ pub(super) struct Session {
     pub(super) tally: Tally,
     pub(super) report: RunReport,
     /// Tasks for which nothing is sent in this run any more, with the reason.
-    pub(super) blocked: HashMap<TaskId, String>,
+    pub(super) blocked: HashMap<TaskId, Reason>,
     /// Why no new item of the tool may be taken over.
-    pub(super) no_import: Option<String>,
+    pub(super) no_import: Option<Reason>,
     /// Fields that the tool refused in a create of this run: the create is tried again without them.
     pub(super) create_refusals: HashMap<TaskId, BTreeMap<Field, String>>,
     /// How often an item was decided on anew since somebody was faster.

@@ -6,8 +6,8 @@ use super::session::Session;
 use crate::connection::WrittenTask;
 use crate::model::{
     Base, Conflict, ConflictId, ConflictState, Field, HistoryEntry, IntentField, IntentOperation, Link, LinkId,
-    LinkState, LocalBase, Mapping, Refusal, RemoteBase, RemoteTask, RemoteValue, RowVersion, Rule, Side, Task, TaskId,
-    Value,
+    LinkState, LocalBase, Mapping, Refusal, RemoteBase, RemoteTask, RemoteValue, RowVersion, Rule, Side, SkipReason,
+    Task, TaskId, Value,
 };
 use crate::reconcile::Lens;
 use crate::store::{ConflictWrite, LinkWrite, Unit};
@@ -76,7 +76,8 @@ impl Session {
         });
         if !self.commit_unit(unit).await? {
             let detail = "the hub's record of it changed meanwhile; the next run settles it".to_owned();
-            self.blocked.insert(job.intent.task_id, detail.clone());
+            self.blocked
+                .insert(job.intent.task_id, SkipReason::Backoff.because(detail.clone()));
             self.tally.failed(
                 job.intent.task_id,
                 &job.entry.title,
@@ -216,13 +217,19 @@ impl Session {
             let rule = note
                 .and_then(|change| change.note.as_deref()?.parse().ok())
                 .unwrap_or(Rule::Created);
+            // What is undone is the tool's own value of then, and the hub may hold another one.
+            let after = if rule == Rule::Undone {
+                decoded(lens, *field, &sent.sent)
+            } else {
+                sent.local.clone()
+            };
             unit.history.push(HistoryEntry {
                 task_id: job.intent.task_id,
                 run_id: Some(self.context.run_id),
                 connection_id: Some(link.connection_id),
                 field: Some(*field),
                 before,
-                after: sent.local.clone(),
+                after,
                 side: Side::External,
                 rule,
                 at: self.now(),
@@ -237,7 +244,7 @@ impl Session {
             ..Unit::default()
         };
         if let IntentOperation::Delete { link_id, .. } = &job.intent.operation {
-            self.mark_gone_local(*link_id, &mut unit).await?;
+            self.mark_gone(*link_id, &mut unit).await?;
         }
         unit.history.push(HistoryEntry {
             task_id: job.intent.task_id,
@@ -255,11 +262,18 @@ impl Session {
         Ok(())
     }
 
-    pub(super) async fn mark_gone_local(&self, link: LinkId, unit: &mut Unit) -> Result<(), RunError> {
+    /// The tool's item is gone by our own hand: since the hub's is gone, or since its making was undone.
+    pub(super) async fn mark_gone(&self, link: LinkId, unit: &mut Unit) -> Result<(), RunError> {
         if let Some(link) = self.store.link(link).await? {
+            let tasks = self.store.tasks(vec![link.task_id]).await?;
+            let hub_is_gone = tasks.first().is_none_or(Task::is_deleted);
             let expected = Some(link.version);
             let gone = Link {
-                state: LinkState::GoneLocal,
+                state: if hub_is_gone {
+                    LinkState::GoneLocal
+                } else {
+                    LinkState::GoneRemote
+                },
                 last_sync_at: Some(self.now()),
                 ..link
             };

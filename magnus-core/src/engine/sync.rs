@@ -15,8 +15,8 @@ use super::{Phase, RunContext, RunEnd, RunError, RunErrorKind, SyncEngine};
 use crate::clock::{Clock, SystemClock};
 use crate::connection::{Connection, Connector};
 use crate::model::{
-    ConnectionId, ConnectionSettings, DeletionPolicy, ItemFailure, RunReport, RunRequest, RunState, Scope, TaskId,
-    ToolName, Trigger,
+    ConnectionId, ConnectionSettings, DeletionPolicy, ItemFailure, Reason, RunReport, RunRequest, RunState, Scope,
+    SkipReason, TaskId, ToolName, Trigger,
 };
 use crate::reconcile::Plan;
 use crate::secret::SecretStore;
@@ -225,6 +225,13 @@ impl SyncEngine for Engine {
 
     async fn plan(&self, request: RunRequest, context: RunContext) -> Result<Plan, RunError> {
         let mut session = self.session(&request, context).await?;
+        if let (Some(undone), false) = (request.undo.first(), request.sync) {
+            let undo = session.plan_undo(*undone).await?;
+            for (plan, _) in &undo.plans {
+                session.report.counts.tasks += count(plan);
+            }
+            return Ok(session.show_undo(&undo, session.halts(&undo.plans, None)));
+        }
         let mut active = session.projects(request.scope, false).await?;
         session.require_some(&active)?;
         let ids = active.iter().map(|active| active.mapping.external_id.clone()).collect();
@@ -271,15 +278,25 @@ impl Session {
     /// The run itself. Answers why a guard halted it, if one did.
     async fn run(&mut self, request: &RunRequest) -> Result<Option<Plan>, RunError> {
         self.checkpoint()?;
-        let mut active = self.projects(request.scope, true).await?;
+        let scope = if request.sync { request.scope } else { Scope::Tasks };
+        let mut active = self.projects(scope, true).await?;
         self.require_some(&active)?;
-        if request.scope == Scope::Projects {
+        if scope == Scope::Projects {
             return Ok(None);
         }
         let mappings: Vec<_> = active.iter().map(|active| active.mapping.clone()).collect();
         let ids = mappings.iter().map(|mapping| mapping.external_id.clone()).collect();
         let tables = self.connection.translator(ids).await?;
         self.recover(&mappings, &tables).await?;
+        for undone in &request.undo {
+            let halted = self.undo(*undone, request, &tables).await?;
+            if halted.is_some() {
+                return Ok(halted);
+            }
+        }
+        if !request.sync {
+            return Ok(None);
+        }
         let all_read = self.observe_all(&mut active, request.trigger, &tables).await?;
         let plans = self.plans(&active, &tables, all_read).await?;
         let confirmed = self.confirmed(request).await?;
@@ -299,15 +316,15 @@ impl Session {
             }));
         }
         drop(plans);
-        let no_creation = (!all_read).then_some(NOT_ALL_READ);
+        let no_creation = (!all_read).then(not_all_read);
         for index in 0..active.len() {
-            self.execute(&mut active, index, &tables, no_creation).await?;
+            self.execute(&mut active, index, &tables, no_creation.as_ref()).await?;
         }
         Ok(None)
     }
 
     /// The plan that a person has confirmed.
-    async fn confirmed(&self, request: &RunRequest) -> Result<Option<Plan>, RunError> {
+    pub(super) async fn confirmed(&self, request: &RunRequest) -> Result<Option<Plan>, RunError> {
         let Some(id) = request.confirm else { return Ok(None) };
         let halted = self.store.run(id).await?;
         let plan = halted
@@ -336,7 +353,8 @@ impl Session {
         let mut plans = Vec::new();
         for active in active {
             let view = self.hub_view(active).await?;
-            let plan = self.plan(active, &mappings, &view, tables, (!all_read).then_some(NOT_ALL_READ));
+            let no_creation = (!all_read).then(not_all_read);
+            let plan = self.plan(active, &mappings, &view, tables, no_creation.as_ref());
             let in_tool = active
                 .observation
                 .ids
@@ -369,4 +387,6 @@ impl Session {
     }
 }
 
-const NOT_ALL_READ: &str = "incomplete_listing: a mapped project could not be read, so nothing is created in the tool";
+fn not_all_read() -> Reason {
+    SkipReason::IncompleteListing.because("a mapped project could not be read, so nothing is created in the tool")
+}

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::model::{Counts, ExternalId, ItemOutcome, RunReport, TaskId};
+use crate::model::{Counts, ExternalId, ItemOutcome, RunReport, SkipReason, TaskId};
 use crate::reconcile::{Entry, PlannedAction};
 
 /// How an item ended, in rising precedence.
@@ -54,6 +54,7 @@ struct Record {
     title: String,
     external_id: Option<ExternalId>,
     detail: String,
+    reason: Option<SkipReason>,
 }
 
 /// Gathers how the items of a run ended.
@@ -70,6 +71,7 @@ impl Tally {
             title: String::new(),
             external_id: None,
             detail: String::new(),
+            reason: None,
         };
         self.add(Key::Task(task), record);
     }
@@ -86,6 +88,7 @@ impl Tally {
             title: entry.title.clone(),
             external_id: entry.external_id.clone(),
             detail,
+            reason: entry.reason.as_ref().map(|reason| reason.code),
         };
         self.add(key, record);
     }
@@ -97,6 +100,7 @@ impl Tally {
             title: title.to_owned(),
             external_id,
             detail,
+            reason: None,
         };
         self.add(Key::Task(task), record);
     }
@@ -113,6 +117,11 @@ impl Tally {
                 self.records.insert(key, record);
             }
         }
+    }
+
+    /// Whether it is said how a task ended.
+    pub(super) fn knows(&self, task: TaskId) -> bool {
+        self.records.contains_key(&Key::Task(task))
     }
 
     /// Whether a task was looked at and is as it should be.
@@ -157,6 +166,7 @@ impl Tally {
                 title: record.title.clone(),
                 outcome: record.ending.as_str().to_owned(),
                 detail: record.detail.clone(),
+                reason: record.reason,
             });
         }
     }

@@ -17,6 +17,8 @@ pub enum HubErrorKind {
     Invalid,
     /// It clashes with what is there: a name that is taken, a project that is mapped already, a conflict that is settled.
     Conflict,
+    /// What was to be changed is no longer as it was seen.
+    Moved,
     /// The store.
     Store,
     /// The secret store.

@@ -10,6 +10,7 @@ mod mapping;
 mod projects;
 mod resolve;
 mod tasks;
+mod uncertain;
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ pub use error::{HubError, HubErrorKind};
 pub use mapping::{MapAnswer, Mapped};
 pub use resolve::resolved_base;
 pub use tasks::NewTask;
+pub use uncertain::Finding;
 
 /// How often a change is decided anew because somebody was faster.
 const TRIES: usize = 8;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Hub, HubError, HubErrorKind, TRIES, busy};
-use crate::model::{Field, HistoryEntry, ProjectId, Rule, Side, Task, TaskId, TaskPatch, Timestamp, Value};
+use crate::model::{Field, HistoryEntry, ProjectId, RowVersion, Rule, Side, Task, TaskId, TaskPatch, Timestamp, Value};
 use crate::store::{Changeset, TaskWrite, Unit};
 
 /// A task to be added.
@@ -16,6 +16,8 @@ pub struct NewTask {
     pub title: String,
     /// Further fields; those that are not named have their defaults.
     pub fields: TaskPatch,
+    /// The id it shall have, so that adding it again is noticed; without one it gets a new one.
+    pub id: Option<TaskId>,
 }
 
 impl NewTask {
@@ -26,7 +28,15 @@ impl NewTask {
             project_id,
             title: title.into(),
             fields: TaskPatch::new(),
+            id: None,
         }
+    }
+
+    /// With this id. If there is a task of this id already, that one is answered and nothing is added.
+    #[must_use]
+    pub const fn id(mut self, id: TaskId) -> Self {
+        self.id = Some(id);
+        self
     }
 
     /// With these fields.
@@ -51,6 +61,12 @@ impl Hub {
         }
         let now = self.now();
         let mut task = Task::new(project.id, new.title.trim(), now);
+        if let Some(id) = new.id {
+            if let Some(known) = self.store.tasks(vec![id]).await?.pop() {
+                return Ok(known);
+            }
+            task.id = id;
+        }
         task.set(Field::Title, Value::text(task.title.clone()))
             .map_err(|_| HubError::invalid("a task needs a title"))?;
         new.fields.apply(&mut task, now)?;
@@ -66,10 +82,11 @@ impl Hub {
             history: vec![entry],
             ..Unit::default()
         };
-        if !self.commit(Changeset::of(vec![unit])).await? {
-            return Err(busy("the project or the parent"));
+        let is_added = self.commit(Changeset::of(vec![unit])).await?;
+        match self.store.tasks(vec![task.id]).await?.pop() {
+            Some(added) if is_added || new.id.is_some() => Ok(added),
+            _ => Err(busy("the project or the parent")),
         }
-        self.task(task.id).await
     }
 
     /// Changes fields of a task. A patch that changes nothing writes nothing.
@@ -77,8 +94,22 @@ impl Hub {
     /// # Errors
     /// `NotFound` for an unknown or deleted task or parent, `Invalid` for a value that does not fit or a cycle, `Store`.
     pub async fn edit_task(&self, id: TaskId, patch: TaskPatch) -> Result<Task, HubError> {
+        self.edit_task_at(id, None, patch).await
+    }
+
+    /// As [`edit_task`](Self::edit_task), but only if the task is still at this version, if one is given.
+    ///
+    /// # Errors
+    /// `Moved` if it is not; and those of [`edit_task`](Self::edit_task).
+    pub async fn edit_task_at(
+        &self,
+        id: TaskId,
+        expected: Option<RowVersion>,
+        patch: TaskPatch,
+    ) -> Result<Task, HubError> {
         for _ in 0..TRIES {
             let before = self.task(id).await?;
+            refuse_if_moved(&before, expected)?;
             let now = self.now();
             let mut task = before.clone();
             let changed = patch.apply(&mut task, now)?;
@@ -105,8 +136,17 @@ impl Hub {
     /// # Errors
     /// `NotFound` for an unknown or deleted task, `Store`.
     pub async fn delete_task(&self, id: TaskId) -> Result<Task, HubError> {
+        self.delete_task_at(id, None).await
+    }
+
+    /// As [`delete_task`](Self::delete_task), but only if the task is still at this version, if one is given.
+    ///
+    /// # Errors
+    /// `Moved` if it is not; and those of [`delete_task`](Self::delete_task).
+    pub async fn delete_task_at(&self, id: TaskId, expected: Option<RowVersion>) -> Result<Task, HubError> {
         for _ in 0..TRIES {
             let before = self.task(id).await?;
+            refuse_if_moved(&before, expected)?;
             let now = self.now();
             let mut task = before.clone();
             task.deleted_at = Some(now);
@@ -172,6 +212,16 @@ impl Hub {
             }
         }
         Ok(())
+    }
+}
+
+fn refuse_if_moved(task: &Task, expected: Option<RowVersion>) -> Result<(), HubError> {
+    match expected {
+        Some(expected) if expected != task.version => {
+            let message = format!("task {:?} was changed since it was read; look at it again", task.title);
+            Err(HubError::new(HubErrorKind::Moved, message))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -268,6 +318,32 @@ mod tests {
         let other = hub.add_project("Kitchen").await.unwrap();
         let error = hub.add_task(NewTask::new(other.id, "Far").fields(under)).await;
         assert!(error.unwrap_err().to_string().contains("another project"));
+    }
+
+    #[tokio::test]
+    async fn an_edit_of_what_was_seen_is_refused_once_it_changed() {
+        let (hub, project) = hub().await;
+        let seen = hub.add_task(NewTask::new(project.id, "Seen")).await.unwrap();
+        let done = patch(Field::Status, Value::Status(Status::Done));
+        hub.edit_task_at(seen.id, Some(seen.version), done.clone())
+            .await
+            .unwrap();
+        let edited = hub.edit_task_at(seen.id, Some(seen.version), done).await;
+        let deleted = hub.delete_task_at(seen.id, Some(seen.version)).await;
+        for refused in [edited, deleted] {
+            assert_eq!(refused.unwrap_err().kind(), HubErrorKind::Moved);
+        }
+        assert!(!hub.task(seen.id).await.unwrap().is_deleted());
+    }
+
+    #[tokio::test]
+    async fn a_task_with_a_given_id_is_added_once() {
+        let (hub, project) = hub().await;
+        let id = TaskId::generate();
+        let new = || NewTask::new(project.id, "Once").id(id);
+        let (one, two) = tokio::join!(hub.add_task(new()), hub.add_task(new()));
+        assert_eq!((one.unwrap().id, two.unwrap().id), (id, id));
+        assert_eq!(hub.store().tasks_of_project(project.id).await.unwrap().len(), 1);
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@ mod hub;
 mod leases;
 mod links;
 mod runs;
+mod service;
 mod settings;
 mod tables;
 

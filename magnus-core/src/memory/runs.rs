@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::MemoryStore;
 use super::tables::Tables;
 use crate::model::{ConnectionId, Run, RunId, RunReport, RunRequest, RunState, Timestamp};
-use crate::store::{Enqueued, Fence, RunStore, StoreError, StoreErrorKind};
+use crate::store::{Enqueued, Fence, RunEvent, RunStore, StoreError, StoreErrorKind};
 
 const ABANDONED: &str = "the process that ran it ended without finishing it";
 
@@ -35,6 +35,7 @@ impl RunStore for MemoryStore {
             completed_at: None,
         };
         tables.runs.insert(run.id, run.clone());
+        tables.note_state(&run);
         Ok(Enqueued { run, joined: false })
     }
 
@@ -51,6 +52,8 @@ impl RunStore for MemoryStore {
         tables.check_fence(&fence, now, "claim run")?;
         if let Some(dead) = tables.run_of(connection, RunState::Started) {
             end(dead, RunState::Interrupted, Some(ABANDONED.to_owned()), now);
+            let dead = dead.clone();
+            tables.note_state(&dead);
         }
         let Some(run) = tables.run_of(connection, RunState::Queued) else {
             return Ok(None);
@@ -58,6 +61,7 @@ impl RunStore for MemoryStore {
         run.state = RunState::Started;
         run.started_at = Some(now);
         let run = run.clone();
+        tables.note_state(&run);
         tables.due.remove(&connection);
         Ok(Some(run))
     }
@@ -85,6 +89,8 @@ impl RunStore for MemoryStore {
         if !run.state.is_final() {
             run.report = report;
             end(run, state, error_message, now);
+            let run = run.clone();
+            tables.note_state(&run);
         }
         Ok(())
     }
@@ -100,6 +106,9 @@ impl RunStore for MemoryStore {
         }
         if matches!(run.state, RunState::Queued | RunState::Halted) {
             end(run, RunState::Cancelled, None, now);
+            let run = run.clone();
+            tables.note_state(&run);
+            return Ok(Some(run));
         }
         Ok(Some(run.clone()))
     }
@@ -116,7 +125,9 @@ impl RunStore for MemoryStore {
         for id in abandoned {
             if let Some(run) = tables.runs.get_mut(&id) {
                 end(run, RunState::Interrupted, Some(ABANDONED.to_owned()), now);
-                interrupted.push(run.clone());
+                let run = run.clone();
+                tables.note_state(&run);
+                interrupted.push(run);
             }
         }
         Ok(interrupted)
@@ -151,6 +162,20 @@ impl Tables {
         self.runs
             .values_mut()
             .find(|run| run.connection_id == connection && run.state == state)
+    }
+
+    /// Adds the event that goes with a run's new state.
+    fn note_state(&mut self, run: &Run) {
+        let event = RunEvent {
+            sequence: i64::try_from(self.run_events.len())
+                .unwrap_or(i64::MAX)
+                .saturating_add(1),
+            run_id: run.id,
+            connection_id: run.connection_id,
+            state: run.state,
+            at: run.completed_at.or(run.started_at).unwrap_or(run.queued_at),
+        };
+        self.run_events.push(event);
     }
 }
 

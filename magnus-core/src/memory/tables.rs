@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    ChangesetId, Conflict, ConflictId, ConnectionId, ConnectionSettings, ExternalId, Field, HistoryEntry, Intent,
-    IntentId, ItemFailure, Link, LinkId, Mapping, MappingId, Project, ProjectId, Run, RunId, Task, TaskId, Timestamp,
+    AccessToken, ChangesetId, Conflict, ConflictId, ConnectionId, ConnectionSettings, ExternalId, Field, HistoryEntry,
+    Intent, IntentId, ItemFailure, Link, LinkId, Mapping, MappingId, Project, ProjectId, Run, RunId, Task, TaskId,
+    Timestamp,
 };
-use crate::store::{ChangedRows, CommitOutcome};
+use crate::store::{ChangedRows, CommitOutcome, OnceEntry, RunEvent};
 
 #[derive(Clone, Default)]
 pub(super) struct Tables {
@@ -24,6 +25,10 @@ pub(super) struct Tables {
     pub(super) failures: BTreeMap<(ConnectionId, TaskId), ItemFailure>,
     pub(super) history: BTreeMap<TaskId, Vec<HistoryEntry>>,
     pub(super) runs: BTreeMap<RunId, Run>,
+    /// Every change of a run's state, in order; the sequence number is the place, counted from 1.
+    pub(super) run_events: Vec<RunEvent>,
+    pub(super) tokens: Vec<AccessToken>,
+    pub(super) once: BTreeMap<String, (Timestamp, OnceEntry)>,
     pub(super) leases: BTreeMap<ConnectionId, LeaseRow>,
     pub(super) connections: BTreeMap<ConnectionId, ConnectionSettings>,
     pub(super) due: BTreeSet<ConnectionId>,

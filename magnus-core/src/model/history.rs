@@ -29,6 +29,8 @@ named_enum! {
         Edited = "edited",
         /// A deletion was carried over.
         Deleted = "deleted",
+        /// A run was undone.
+        Undone = "undone",
     }
 }
 

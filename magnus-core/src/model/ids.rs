@@ -67,6 +67,8 @@ uuid_id! {
     IntentId;
     /// A recorded conflict on one field of one link.
     ConflictId;
+    /// An access token of the service.
+    TokenId;
     /// A changeset; the store commits each id at most once.
     ChangesetId;
 }

@@ -129,4 +129,25 @@ impl Link {
             version: RowVersion::default(),
         }
     }
+
+    /// Whether the hub task holds a value other than the one that the sides agreed on.
+    #[must_use]
+    pub fn moved_in_hub(&self, task: &super::Task) -> bool {
+        self.bases.iter().any(|(field, base)| match &base.local {
+            LocalBase::Agreed(value) => !value.is_same(&task.get(*field), *field),
+            LocalBase::Unsent => false,
+        })
+    }
+
+    /// Whether the external task holds a value other than the one that the sides agreed on. What the tool computes does
+    /// not count.
+    #[must_use]
+    pub fn moved_in_tool(&self, task: &super::RemoteTask) -> bool {
+        self.bases
+            .iter()
+            .any(|(field, base)| match (&base.remote, task.fields.get(field)) {
+                (RemoteBase::Agreed(value), Some(now)) => !now.derived && *value != now.value,
+                _ => false,
+            })
+    }
 }

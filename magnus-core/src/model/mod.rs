@@ -1,5 +1,6 @@
 //! The words of Magnus as types: what the hub holds, what a tool shows, and what joins them.
 
+mod access;
 mod conflict;
 mod direction;
 mod failure;
@@ -12,6 +13,7 @@ mod mapping;
 mod patch;
 mod person;
 mod project;
+mod reason;
 mod remote;
 mod run;
 mod settings;
@@ -20,6 +22,7 @@ mod task;
 pub mod text;
 mod value;
 
+pub use access::{AccessScope, AccessToken};
 pub use conflict::{Conflict, ConflictState, Resolution, Side};
 pub use direction::Direction;
 pub use failure::ItemFailure;
@@ -27,7 +30,7 @@ pub use field::{Field, UnknownField};
 pub use history::{HistoryEntry, Rule};
 pub use ids::{
     ChangesetId, ConflictId, ConnectionId, ExternalId, IntentId, InvalidExternalId, LinkId, MappingId, ProjectId,
-    RowVersion, RunId, TaskId, ToolName,
+    RowVersion, RunId, TaskId, TokenId, ToolName,
 };
 pub use intent::{Intent, IntentField, IntentOperation, IntentState};
 pub use link::{Base, Link, LinkState, LocalBase, Refusal, RemoteBase};
@@ -35,12 +38,14 @@ pub use mapping::{Cursor, Mapping, MappingState};
 pub use patch::TaskPatch;
 pub use person::Person;
 pub use project::Project;
+pub use reason::{Reason, SkipReason};
 pub use remote::{RemoteField, RemoteProject, RemoteTask, RemoteValue, RemoteVersion};
 pub use run::{Counts, ItemOutcome, Run, RunCounts, RunReport, RunRequest, RunState, Scope, Trigger};
 pub use settings::{
     ConflictPolicy, ConnectionOptions, ConnectionSettings, DeletionPolicy, GuardLimit, GuardLimits, MatchPolicy,
     ProjectPolicy, SyncFrequency,
 };
+pub(crate) use status::named_enum;
 pub use status::{Priority, Status, UnknownName};
 pub use task::Task;
 pub use value::{Value, WrongValueType};

@@ -100,7 +100,7 @@ pub struct RemoteTask {
     /// Further data of the tool (custom fields), kept in the hub task's metadata under the tool's name. Not pushed.
     pub metadata: serde_json::Map<String, serde_json::Value>,
     /// A reason why this item is not synced (a Leantime milestone); `None` for an ordinary task.
-    pub skip: Option<String>,
+    pub skip: Option<super::Reason>,
 }
 
 impl RemoteTask {

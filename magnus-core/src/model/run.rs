@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::status::named_enum;
-use super::{ConnectionId, Direction, ExternalId, RunId, TaskId, Timestamp};
+use super::{ConnectionId, Direction, ExternalId, RunId, SkipReason, TaskId, Timestamp};
 
 named_enum! {
     /// The state of a run. `queued` and `started` may change; the others are final.
@@ -82,6 +82,16 @@ pub struct RunRequest {
     /// The halted run whose plan a person has looked at and confirmed: what it would have done is not guarded again.
     #[serde(default)]
     pub confirm: Option<RunId>,
+    /// Runs of this connection that are to be undone before anything else.
+    #[serde(default)]
+    pub undo: Vec<RunId>,
+    /// Whether items are synced, after what is undone.
+    #[serde(default = "yes")]
+    pub sync: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 impl RunRequest {
@@ -94,6 +104,8 @@ impl RunRequest {
             scope: Scope::All,
             trigger: Trigger::Manual,
             confirm: None,
+            undo: Vec::new(),
+            sync: true,
         }
     }
 
@@ -125,6 +137,16 @@ impl RunRequest {
         self
     }
 
+    /// Undoes a run, and does nothing else.
+    #[must_use]
+    pub fn undoing(connection_id: ConnectionId, run: RunId) -> Self {
+        Self {
+            undo: vec![run],
+            sync: false,
+            ..Self::new(connection_id)
+        }
+    }
+
     /// What a queued request becomes when another joins it: it covers what both cover. An omitted direction is the
     /// connection's own and thus the widest; a person's trigger is kept before all others.
     #[must_use]
@@ -139,6 +161,11 @@ impl RunRequest {
             },
             trigger: self.trigger.min(other.trigger),
             confirm: self.confirm.or(other.confirm),
+            undo: {
+                let others = other.undo.iter().filter(|run| !self.undo.contains(run));
+                self.undo.iter().chain(others).copied().collect()
+            },
+            sync: self.sync || other.sync,
         }
     }
 }
@@ -211,6 +238,9 @@ pub struct ItemOutcome {
     pub outcome: String,
     /// What happened, or why not.
     pub detail: String,
+    /// Why it was left alone, wholly or in part.
+    #[serde(default)]
+    pub reason: Option<SkipReason>,
 }
 
 /// What a run did.
@@ -271,6 +301,18 @@ pub struct Run {
     pub completed_at: Option<Timestamp>,
 }
 
+impl Run {
+    /// The request that carries out the plan with which a guard halted this run.
+    #[must_use]
+    pub fn confirmation(&self) -> RunRequest {
+        RunRequest {
+            trigger: Trigger::Manual,
+            confirm: Some(self.id),
+            ..self.request.clone()
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -286,5 +328,10 @@ mod tests {
         assert_eq!(merged.direction, Some(Direction::Bidirectional));
         assert_eq!((merged.scope, merged.trigger), (Scope::All, Trigger::Manual));
         assert_eq!(pull.merged(&RunRequest::new(id)).direction, None);
+        let (first, second) = (RunId::generate(), RunId::generate());
+        let undo = RunRequest::undoing(id, first);
+        assert!(!undo.merged(&RunRequest::undoing(id, first)).sync);
+        let both = undo.merged(&RunRequest::undoing(id, second)).merged(&pull);
+        assert_eq!((both.undo, both.sync), (vec![first, second], true));
     }
 }

@@ -133,6 +133,9 @@ pub struct ConnectionOptions {
     pub user_map: BTreeMap<String, String>,
     /// The instance's time zone (IANA name), where the tool stores local times.
     pub time_zone: Option<String>,
+    /// When a daily sync begins, in that time zone or else in UTC (`03:00` if omitted).
+    #[serde(with = "time_of_day", skip_serializing_if = "Option::is_none")]
+    pub daily_at: Option<chrono::NaiveTime>,
     /// Whether the tool may notify people of what Magnus writes, where it can be told not to.
     pub notify: bool,
     /// Options that only this tool's adapter knows.
@@ -151,9 +154,31 @@ impl Default for ConnectionOptions {
             priority_map: BTreeMap::new(),
             user_map: BTreeMap::new(),
             time_zone: None,
+            daily_at: None,
             notify: false,
             tool: serde_json::Map::new(),
         }
+    }
+}
+
+/// A time of day as people write it: `03:00`.
+mod time_of_day {
+    use chrono::NaiveTime;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    // As serde wants it.
+    #[expect(clippy::ref_option, reason = "the signature is serde's")]
+    pub(super) fn serialize<S: Serializer>(time: &Option<NaiveTime>, serializer: S) -> Result<S::Ok, S::Error> {
+        time.map(|time| time.format("%H:%M").to_string()).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NaiveTime>, D::Error> {
+        let Some(text) = Option::<String>::deserialize(deserializer)? else {
+            return Ok(None);
+        };
+        let time = NaiveTime::parse_from_str(&text, "%H:%M");
+        time.map(Some)
+            .map_err(|_| D::Error::custom(format!("{text:?} is not a time of day such as 03:00")))
     }
 }
 
@@ -219,5 +244,15 @@ mod tests {
             (MatchPolicy::None, ConflictPolicy::HubWins)
         );
         assert_eq!(options.deletions, DeletionPolicy::Keep);
+    }
+
+    #[test]
+    fn a_time_of_day_is_written_as_people_write_it() {
+        let options: ConnectionOptions = serde_json::from_str(r#"{"daily_at":"05:30"}"#).unwrap();
+        assert_eq!(options.daily_at, chrono::NaiveTime::from_hms_opt(5, 30, 0));
+        let text = serde_json::to_string(&options).unwrap();
+        assert!(text.contains(r#""daily_at":"05:30""#), "{text}");
+        assert_eq!(serde_json::from_str::<ConnectionOptions>(&text).unwrap(), options);
+        assert!(serde_json::from_str::<ConnectionOptions>(r#"{"daily_at":"25:00"}"#).is_err());
     }
 }

@@ -47,9 +47,11 @@ impl Attending {
     /// that two of its own would fence each other off.
     fn begin(&self, connection: ConnectionId) -> Option<Attention<'_>> {
         let mut connections = self.connections();
-        let new = connections.insert(connection);
+        if !connections.insert(connection) {
+            return None;
+        }
         self.count.send_replace(connections.len());
-        new.then_some(Attention {
+        Some(Attention {
             attending: self,
             connection,
         })

@@ -28,15 +28,18 @@ mod handle;
 mod heartbeat;
 mod lane;
 mod limits;
+mod planning;
 mod recovery;
 mod registry;
 mod ripple;
 mod rounds;
+mod schedule;
 mod shared;
 mod status;
 mod supervisor;
 #[cfg(test)]
 mod tests;
+mod timetable;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +56,7 @@ use supervisor::Command;
 pub use builder::OrchestratorBuilder;
 pub use handle::RunHandle;
 pub use rounds::SyncAll;
+pub use schedule::{NextRun, NoSchedule, next_run};
 pub use status::SyncStatus;
 
 /// Runs syncs in the background. Cheap to clone; all clones are the same orchestrator.

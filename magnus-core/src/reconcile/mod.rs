@@ -4,6 +4,7 @@
 //! ([`Lens`]), what happens to one field ([`decide`]), to one linked item ([`merge_item`]), to unlinked ones
 //! ([`match_items`]), to a whole mapping ([`plan_mapping`]), and whether a person should look first ([`guard`]).
 
+mod adopt;
 mod decide;
 mod guard;
 mod hierarchy;
@@ -14,8 +15,10 @@ mod matching;
 mod observation;
 mod plan;
 mod poison;
+mod undo;
 mod waiting;
 
+pub use adopt::adopted;
 pub use decide::{FieldDecision, FieldInput, Hold, decide};
 pub use guard::{Extent, guard};
 pub use item::{Item, ItemMerge, Outgoing, Setting, merge_item};
@@ -25,4 +28,5 @@ pub use matching::{Candidate, Matches, match_items};
 pub use observation::{Absence, Observation};
 pub use plan::{FieldChange, Plan, PlannedAction, PlannedItem, PlannedMapping};
 pub use poison::{FailedAttempt, attempt, failed_again, held_back, hold_back};
+pub use undo::{UndoInput, plan_undo};
 pub use waiting::needs_reading;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ConnectionId, ExternalId, Field, MappingId, ProjectId, RunCounts, Side, TaskId};
+use crate::model::{ConnectionId, ExternalId, Field, MappingId, ProjectId, Reason, RunCounts, Side, TaskId};
 
 /// What would happen to one item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -57,7 +57,7 @@ pub struct PlannedItem {
     /// The fields that would change.
     pub changes: Vec<FieldChange>,
     /// Why it is left alone.
-    pub reason: Option<String>,
+    pub reason: Option<Reason>,
 }
 
 /// What would happen in one mapping.

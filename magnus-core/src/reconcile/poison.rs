@@ -10,7 +10,7 @@ use super::lens::Sendable;
 use super::mapping::{Entry, MappingPlan, Push};
 use super::plan::PlannedAction;
 use crate::connection::ConnectionErrorKind;
-use crate::model::{ConnectionId, Field, ItemFailure, RunId, TaskId, Timestamp};
+use crate::model::{ConnectionId, Field, ItemFailure, Reason, RunId, SkipReason, TaskId, Timestamp};
 
 /// The wait after the first failure; each further one doubles it.
 const FIRST_WAIT: chrono::TimeDelta = chrono::TimeDelta::minutes(1);
@@ -60,22 +60,22 @@ pub fn failed_again(before: Option<&ItemFailure>, failed: FailedAttempt<'_>) -> 
 
 /// Why a write is not tried now; `None`: it is. A person's request tries everything that is not set aside.
 #[must_use]
-pub fn held_back(failure: &ItemFailure, attempt: &str, asked_by_person: bool, now: Timestamp) -> Option<String> {
+pub fn held_back(failure: &ItemFailure, attempt: &str, asked_by_person: bool, now: Timestamp) -> Option<Reason> {
     if failure.attempt != attempt {
         return None;
     }
     if failure.is_quarantined() {
-        return Some(format!(
-            "quarantined: failed {} times, and is tried again once it changes or a person says so: {}",
+        return Some(SkipReason::Quarantined.because(format!(
+            "failed {} times, and is tried again once it changes or a person says so: {}",
             failure.failures, failure.message
-        ));
+        )));
     }
     (!asked_by_person && now < failure.next_try_at).then(|| {
         let at = failure.next_try_at.format("%Y-%m-%d %H:%M:%SZ");
-        format!(
-            "backoff: failed {} times, next try at {at}: {}",
+        SkipReason::Backoff.because(format!(
+            "failed {} times, next try at {at}: {}",
             failure.failures, failure.message
-        )
+        ))
     })
 }
 
@@ -101,7 +101,7 @@ pub fn hold_back(
     }
 }
 
-fn leave_alone(entry: &mut Entry, reason: String) {
+fn leave_alone(entry: &mut Entry, reason: Reason) {
     entry.push = None;
     entry.reason = Some(reason);
     let only_sends = matches!(

@@ -4,6 +4,7 @@ mod changeset;
 mod error;
 mod lease;
 mod query;
+mod service;
 
 use std::fmt::Debug;
 
@@ -21,6 +22,10 @@ pub use changeset::{
 pub use error::{StoreError, StoreErrorKind};
 pub use lease::{Fence, Lease, LeaseAnswer};
 pub use query::{ConflictQuery, Enqueued, TaskPage, TaskQuery};
+pub use service::{
+    OnceAnswer, OnceEntry, OnceRequest, RunDigest, RunEvent, RunPage, RunQuery, ServiceStore, TaskCounts, TaskCursor,
+    TaskOrder, TaskSearch, TaskSearchPage, TaskSource,
+};
 
 /// Projects and tasks of the hub.
 #[async_trait]

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use magnus_core::engine::{Engine, RunContext, RunEnd, RunError, SyncEngine};
 use magnus_core::memory::MemoryStore;
 use magnus_core::model::{
-    Conflict, ConnectionId, ConnectionSettings, ExternalId, Field, Link, Mapping, Project, ProjectId, Run, RunRequest,
-    Task, TaskId, TaskPatch, ToolName, Value,
+    Conflict, ConnectionId, ConnectionSettings, ExternalId, Field, Link, Mapping, Project, ProjectId, Run, RunId,
+    RunRequest, Task, TaskId, TaskPatch, ToolName, Value,
 };
 use magnus_core::secret::{SecretError, SecretStore};
 use magnus_core::store::{
@@ -99,6 +99,10 @@ impl Bench {
     }
 
     pub(crate) async fn try_request(&self, request: RunRequest) -> Result<RunEnd, RunError> {
+        self.try_as(RunId::generate(), request).await
+    }
+
+    async fn try_as(&self, run: RunId, request: RunRequest) -> Result<RunEnd, RunError> {
         self.clock.advance(120);
         let ttl = std::time::Duration::from_secs(30);
         let answer = self
@@ -110,6 +114,7 @@ impl Bench {
             panic!("the bench runs one at a time: {answer:?}")
         };
         let mut context = RunContext::detached();
+        context.run_id = run;
         context.fence = Fence::Lease(lease.clone());
         let ended = self.engine.run(request, context).await;
         self.store.release_lease(lease).await.unwrap();
@@ -130,7 +135,7 @@ impl Bench {
         };
         self.store.claim_run(Fence::Lease(lease.clone())).await.unwrap();
         self.store.release_lease(lease).await.unwrap();
-        let end = self.try_request(request).await.unwrap();
+        let end = self.try_as(queued.id, request).await.unwrap();
         self.store
             .finish_run(queued.id, end.state, end.report, end.message)
             .await

@@ -8,6 +8,7 @@ mod leases;
 mod starting;
 mod stopping;
 mod stress;
+mod timetable;
 
 use std::collections::HashMap;
 use std::fmt;

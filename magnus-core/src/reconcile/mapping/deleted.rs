@@ -3,8 +3,7 @@
 use super::planner::Planner;
 use super::{Entry, Push};
 use crate::model::{
-    DeletionPolicy, Field, HistoryEntry, Link, LinkState, LocalBase, RemoteBase, RemoteTask, Rule, Side, Status, Task,
-    Value,
+    DeletionPolicy, Field, HistoryEntry, Link, LinkState, RemoteTask, Rule, Side, SkipReason, Status, Task, Value,
 };
 use crate::reconcile::lens::{Lens, Sendable};
 use crate::reconcile::observation::Absence;
@@ -19,7 +18,7 @@ impl<'a> Planner<'a> {
                     state: LinkState::GoneLocal,
                     ..link.clone()
                 };
-                self.relink(task, link, after, "gone on both sides");
+                self.relink(task, link, after, SkipReason::GoneInTool.because("gone on both sides"));
             }
             Some(Absence::Gone) => self.gone_in_tool(task, link),
             Some(Absence::MovedTo(project)) => {
@@ -40,12 +39,12 @@ impl<'a> Planner<'a> {
                         task,
                         link,
                         after,
-                        "out_of_scope: moved to a project of the tool that is not mapped",
+                        SkipReason::OutOfScope.because("moved to a project of the tool that is not mapped"),
                     );
                 }
             }
             Some(Absence::Unsure(reason)) => {
-                let reason = format!("absence_unproven: {reason}");
+                let reason = SkipReason::AbsenceUnproven.because(reason.clone());
                 self.skip(
                     task.title.clone(),
                     Some(task.id),
@@ -67,14 +66,19 @@ impl<'a> Planner<'a> {
         };
         let policy = self.input.options.deletions;
         if policy == DeletionPolicy::Keep || !self.setting().direction.pulls() {
-            return self.relink(task, link, gone, "gone in the tool; kept in the hub");
-        }
-        if edited_in_hub(task, link) {
             return self.relink(
                 task,
                 link,
                 gone,
-                "gone in the tool; kept in the hub, where it was edited since",
+                SkipReason::GoneInTool.because("gone in the tool; kept in the hub"),
+            );
+        }
+        if link.moved_in_hub(task) {
+            return self.relink(
+                task,
+                link,
+                gone,
+                SkipReason::GoneInTool.because("gone in the tool; kept in the hub, where it was edited since"),
             );
         }
         if link.absent_since.is_none_or(|seen| seen == run) {
@@ -86,7 +90,7 @@ impl<'a> Planner<'a> {
                 task,
                 link,
                 after,
-                "gone in the tool; believed if the next run finds it so too",
+                SkipReason::GoneInTool.because("gone in the tool; believed if the next run finds it so too"),
             );
         }
         let now = self.setting().now;
@@ -96,7 +100,7 @@ impl<'a> Planner<'a> {
             DeletionPolicy::Archive => after.archived_at = Some(now),
             _ => after.deleted_at = Some(now),
         }
-        self.relink(task, link, gone, "gone in the tool");
+        self.relink(task, link, gone, SkipReason::GoneInTool.because("gone in the tool"));
         if let Some(entry) = self.plan.entries.last_mut() {
             entry.action = Some(PlannedAction::DeleteInHub);
             entry.unit.tasks.push(TaskWrite::Update {
@@ -123,10 +127,15 @@ impl<'a> Planner<'a> {
             ..link.clone()
         };
         if self.input.options.deletions == DeletionPolicy::Keep {
-            return self.relink(task, link, kept, "deleted in the hub; kept in the tool");
+            return self.relink(
+                task,
+                link,
+                kept,
+                SkipReason::GoneInHub.because("deleted in the hub; kept in the tool"),
+            );
         }
         if !self.setting().direction.pushes() {
-            let reason = "direction: deleted in the hub; this run may not change the tool".to_owned();
+            let reason = SkipReason::Direction.because("deleted in the hub; this run may not change the tool");
             return self.skip(
                 task.title.clone(),
                 Some(task.id),
@@ -143,12 +152,12 @@ impl<'a> Planner<'a> {
                 reason,
             );
         }
-        if remote.is_some_and(|remote| edited_in_tool(link, remote)) {
+        if remote.is_some_and(|remote| link.moved_in_tool(remote)) {
             return self.relink(
                 task,
                 link,
                 kept,
-                "deleted in the hub; kept in the tool, where it was edited since",
+                SkipReason::GoneInHub.because("deleted in the hub; kept in the tool, where it was edited since"),
             );
         }
         let push = if self.input.options.deletions == DeletionPolicy::Archive {
@@ -166,7 +175,7 @@ impl<'a> Planner<'a> {
                         task,
                         link,
                         kept,
-                        "deleted in the hub; the tool has no status for archived",
+                        SkipReason::GoneInHub.because("deleted in the hub; the tool has no status for archived"),
                     );
                 }
             }
@@ -189,20 +198,4 @@ impl<'a> Planner<'a> {
             push: Some(push),
         });
     }
-}
-
-fn edited_in_hub(task: &Task, link: &Link) -> bool {
-    link.bases.iter().any(|(field, base)| match &base.local {
-        LocalBase::Agreed(value) => !value.is_same(&task.get(*field), *field),
-        LocalBase::Unsent => false,
-    })
-}
-
-fn edited_in_tool(link: &Link, remote: &RemoteTask) -> bool {
-    link.bases
-        .iter()
-        .any(|(field, base)| match (&base.remote, remote.fields.get(field)) {
-            (RemoteBase::Agreed(value), Some(now)) => !now.derived && *value != now.value,
-            _ => false,
-        })
 }

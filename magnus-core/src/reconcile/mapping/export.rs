@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use super::planner::Planner;
 use super::{Entry, Push};
 use crate::connection::FieldSupport;
-use crate::model::{Field, Rule, Side, Task, TaskId};
+use crate::model::{Field, Rule, Side, SkipReason, Task, TaskId};
 use crate::reconcile::decide::Hold;
 use crate::reconcile::hierarchy::depths;
 use crate::reconcile::item::Outgoing;
@@ -28,13 +28,13 @@ impl<'a> Planner<'a> {
         let mut creating = Vec::new();
         for task in wanted {
             let reason = if let Some(reason) = matches.ambiguous_tasks.get(&task.id) {
-                Some(format!("ambiguous_match: {reason}"))
+                Some(SkipReason::AmbiguousMatch.because(reason.clone()))
             } else if !self.setting().direction.pushes() {
-                Some("direction: this run may not change the tool".to_owned())
+                Some(SkipReason::Direction.because("this run may not change the tool"))
             } else if let Some(reason) = self.input.blocked.get(&task.id) {
                 Some(reason.clone())
             } else {
-                self.input.no_creation.map(str::to_owned)
+                self.input.no_creation.cloned()
             };
             match reason {
                 Some(reason) => self.skip(task.title.clone(), Some(task.id), None, reason),
@@ -88,7 +88,7 @@ impl<'a> Planner<'a> {
             }
         }
         if !fields.contains_key(&Field::Title) {
-            let reason = "unholdable: the tool cannot hold the title".to_owned();
+            let reason = SkipReason::Unholdable.because("the tool cannot hold the title");
             return self.skip(task.title.clone(), Some(task.id), None, reason);
         }
         self.plan.entries.push(Entry {

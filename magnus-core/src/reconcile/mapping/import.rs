@@ -6,8 +6,8 @@ use super::Entry;
 use super::planner::Planner;
 use crate::connection::Decoded;
 use crate::model::{
-    Base, ExternalId, Field, HistoryEntry, Link, LocalBase, MatchPolicy, RemoteBase, RemoteTask, Rule, Side, Task,
-    TaskId, Value,
+    Base, ExternalId, Field, HistoryEntry, Link, LocalBase, MatchPolicy, RemoteBase, RemoteTask, Rule, Side,
+    SkipReason, Task, TaskId, Value,
 };
 use crate::reconcile::decide::Hold;
 use crate::reconcile::hierarchy::{closes_cycle, depths};
@@ -26,12 +26,14 @@ impl<'a> Planner<'a> {
             .filter(|remote| remote.skip.is_some())
             .collect();
         for remote in skipped {
-            let reason = remote.skip.clone().unwrap_or_default();
+            let Some(reason) = remote.skip.clone() else { continue };
             self.skip(remote.title().to_owned(), None, Some(remote.id.clone()), reason);
         }
         let held_back = match self.input.no_import {
-            Some(reason) => Some(reason),
-            None if !self.setting().direction.pulls() => Some("direction: this run may not change the hub"),
+            Some(reason) => Some(reason.clone()),
+            None if !self.setting().direction.pulls() => {
+                Some(SkipReason::Direction.because("this run may not change the hub"))
+            }
             None => None,
         };
         let paired: HashSet<&ExternalId> = matches.pairs.iter().map(|(_, external)| external).collect();
@@ -40,9 +42,9 @@ impl<'a> Planner<'a> {
             .filter(|remote| !paired.contains(&remote.id))
             .collect();
         for remote in unmatched {
-            let reason = match (matches.ambiguous_externals.get(&remote.id), held_back) {
-                (Some(reason), _) => format!("ambiguous_match: {reason}"),
-                (None, Some(reason)) => reason.to_owned(),
+            let reason = match (matches.ambiguous_externals.get(&remote.id), &held_back) {
+                (Some(reason), _) => SkipReason::AmbiguousMatch.because(reason.clone()),
+                (None, Some(reason)) => reason.clone(),
                 (None, None) => continue,
             };
             self.skip(remote.title().to_owned(), None, Some(remote.id.clone()), reason);

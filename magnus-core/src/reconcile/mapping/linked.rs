@@ -1,7 +1,7 @@
 //! Items that are on both sides: merged, moved, revived.
 
 use super::planner::Planner;
-use crate::model::{Link, LinkState, RemoteTask, RowVersion, Task};
+use crate::model::{Link, LinkState, RemoteTask, RowVersion, SkipReason, Task};
 use crate::reconcile::item::Item;
 use crate::reconcile::plan::PlannedAction;
 use crate::store::{TaskWrite, Unit};
@@ -20,7 +20,7 @@ impl<'a> Planner<'a> {
             let remote = self.input.observation.tasks.get(&link.external_id);
             match (link.state, remote) {
                 (LinkState::Uncertain, _) => {
-                    let reason = "uncertain: it is not settled whether the tool has it".to_owned();
+                    let reason = SkipReason::Uncertain.because("it is not settled whether the tool has it");
                     self.skip(
                         task.title.clone(),
                         Some(task.id),
@@ -76,7 +76,7 @@ impl<'a> Planner<'a> {
                 task,
                 link,
                 after,
-                "out_of_scope: moved to a hub project that is not mapped here",
+                SkipReason::OutOfScope.because("moved to a hub project that is not mapped here"),
             );
         }
         let mut merge = self.merge(Item {

@@ -14,7 +14,8 @@ use super::observation::Observation;
 use super::plan::{FieldChange, PlannedAction};
 use crate::connection::Translator;
 use crate::model::{
-    Conflict, ConnectionOptions, ExternalId, Field, Link, LinkId, Mapping, RemoteTask, RemoteValue, Task, TaskId,
+    Conflict, ConnectionOptions, ExternalId, Field, Link, LinkId, Mapping, Reason, RemoteTask, RemoteValue, Task,
+    TaskId,
 };
 use crate::store::Unit;
 use planner::Planner;
@@ -39,11 +40,11 @@ pub struct MappingInput<'a> {
     /// The tool's tables.
     pub translator: &'a dyn Translator,
     /// Why nothing may be created in the tool now; `None`: it may.
-    pub no_creation: Option<&'a str>,
+    pub no_creation: Option<&'a Reason>,
     /// Why no new item of the tool may be taken over now (a create is unsettled); `None`: it may.
-    pub no_import: Option<&'a str>,
+    pub no_import: Option<&'a Reason>,
     /// Tasks whose remote write is unsettled or failed in this run: nothing is sent for them.
-    pub blocked: &'a HashMap<TaskId, String>,
+    pub blocked: &'a HashMap<TaskId, Reason>,
     /// What is the same for all items.
     pub setting: Setting<'a>,
 }
@@ -109,7 +110,7 @@ pub struct Entry {
     /// The fields that change or are held.
     pub changes: Vec<FieldChange>,
     /// Why it is left alone.
-    pub reason: Option<String>,
+    pub reason: Option<Reason>,
     /// Whether a conflict was found that was not on record.
     pub conflicted: bool,
     /// What changes in the hub.

@@ -4,10 +4,12 @@ use std::collections::HashMap;
 
 use super::{Entry, Push};
 use super::{MappingInput, MappingPlan};
-use crate::model::{Conflict, ExternalId, Field, Link, LinkId, LinkState, Mapping, RemoteTask, Task, TaskId};
+use crate::model::{
+    Conflict, ExternalId, Field, Link, LinkId, LinkState, Mapping, Reason, RemoteTask, SkipReason, Task, TaskId,
+};
 use crate::reconcile::item::{Item, ItemMerge, Setting, merge_item};
 use crate::reconcile::lens::{Lens, References};
-use crate::reconcile::plan::PlannedAction;
+use crate::reconcile::plan::{FieldChange, PlannedAction};
 use crate::store::{LinkWrite, Unit};
 
 pub(super) struct Planner<'a> {
@@ -66,7 +68,7 @@ impl<'a> Planner<'a> {
             .filter(|remote| !self.by_external.contains_key(&remote.id) && remote.skip.is_none())
     }
 
-    pub(super) fn skip(&mut self, title: String, task: Option<TaskId>, external: Option<ExternalId>, reason: String) {
+    pub(super) fn skip(&mut self, title: String, task: Option<TaskId>, external: Option<ExternalId>, reason: Reason) {
         self.plan.entries.push(Entry {
             action: Some(PlannedAction::Skip),
             title,
@@ -96,12 +98,7 @@ impl<'a> Planner<'a> {
         merge: ItemMerge,
         move_to: Option<Box<Mapping>>,
     ) -> Entry {
-        let held: Vec<String> = merge
-            .changes
-            .iter()
-            .filter(|change| change.side.is_none())
-            .filter_map(|change| Some(format!("{}: {}", change.field, change.note.as_deref()?)))
-            .collect();
+        let held = held(&merge);
         let blocked = self.input.blocked.get(&task.id);
         let wanted = !merge.pushes.is_empty() || move_to.is_some();
         let push = (wanted && blocked.is_none()).then(|| Push::Update {
@@ -112,14 +109,14 @@ impl<'a> Planner<'a> {
             move_to,
         });
         let changes_something = merge.pulls || push.is_some() || action != PlannedAction::Update;
-        let action = match (changes_something, held.is_empty() && !(wanted && blocked.is_some())) {
+        let action = match (changes_something, held.is_none() && !(wanted && blocked.is_some())) {
             (true, _) => Some(action),
             (false, false) => Some(PlannedAction::Skip),
             (false, true) => None,
         };
         let reason = match blocked {
             Some(reason) if wanted => Some(reason.clone()),
-            _ => (!held.is_empty()).then(|| held.join("; ")),
+            _ => held,
         };
         Entry {
             action,
@@ -134,7 +131,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    pub(super) fn relink(&mut self, task: &Task, link: &Link, after: Link, reason: &str) {
+    pub(super) fn relink(&mut self, task: &Task, link: &Link, after: Link, reason: Reason) {
         if after == *link {
             self.plan.unchanged.push(link.task_id);
             return;
@@ -149,7 +146,7 @@ impl<'a> Planner<'a> {
             task_id: Some(task.id),
             external_id: Some(link.external_id.clone()),
             changes: Vec::new(),
-            reason: Some(reason.to_owned()),
+            reason: Some(reason),
             conflicted: false,
             unit: Unit {
                 links: vec![write],
@@ -158,4 +155,24 @@ impl<'a> Planner<'a> {
             push: None,
         });
     }
+}
+
+/// Why fields are held: the reason of the first, and all of them in words.
+fn held(merge: &ItemMerge) -> Option<Reason> {
+    let held = merge.changes.iter().filter(|change| change.side.is_none());
+    let notes: Vec<(&FieldChange, &str)> = held
+        .filter_map(|change| Some((change, change.note.as_deref()?)))
+        .collect();
+    let code = notes
+        .first()?
+        .1
+        .split(':')
+        .next()?
+        .parse()
+        .unwrap_or(SkipReason::Conflict);
+    let words: Vec<String> = notes
+        .iter()
+        .map(|(change, note)| format!("{}: {note}", change.field))
+        .collect();
+    Some(code.because(words.join("; ")))
 }

@@ -14,6 +14,7 @@ pub mod hub;
 pub mod leases;
 pub mod rows;
 pub mod runs;
+pub mod service;
 pub mod settings;
 pub mod uniqueness;
 mod world;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use magnus_core::model::{
-    ConnectionId, Counts, Direction, ItemOutcome, Run, RunId, RunReport, RunRequest, RunState, Scope, Trigger,
+    ConnectionId, Counts, Direction, ItemOutcome, Run, RunId, RunReport, RunRequest, RunState, Scope, SkipReason,
+    Trigger,
 };
 use magnus_core::store::{Fence, StoreError, StoreErrorKind};
 
@@ -150,6 +151,7 @@ pub async fn a_run_ends_once(world: World) -> Checked {
         title: "Task".to_owned(),
         outcome: "failed".to_owned(),
         detail: "refused".to_owned(),
+        reason: Some(SkipReason::Quarantined),
     });
     let finish = |state, report| {
         world

@@ -1,0 +1,249 @@
+//! `magnus serve`: the service.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::serve::ListenerExt as _;
+use clap::Args;
+use magnus_core::clock::SystemClock;
+use magnus_core::orchestrator::Orchestrator;
+use magnus_http::{RemoteCalls, ServiceOptions};
+use magnus_seal::SealedSecretStore;
+use secrecy::SecretString;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::answer::Answer;
+use crate::failure::Failure;
+use crate::house::{self, House};
+use crate::plain;
+use crate::service::metered::Metered;
+use crate::service::switch::Switch;
+use crate::signals::{asked_to_stop, lease_ttl};
+
+/// How often a database that is away is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(3);
+
+/// How long answers that were begun may take to end after the runs have ended.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+As long as there is no access token, whoever reaches the service may do everything: it listens on loopback only. Make
+tokens with `magnus tokens create`. SIGTERM or Ctrl-C ends it: nothing new begins, started writes end, the rest goes on
+at the next start.")]
+pub(crate) struct Arguments {
+    /// Where to listen
+    #[arg(
+        long,
+        env = "MAGNUS_LISTEN",
+        default_value = "127.0.0.1:8017",
+        value_name = "ADDRESS:PORT"
+    )]
+    listen: String,
+    /// A further host name under which the service may be asked; may be given several times
+    #[arg(long, value_name = "HOST")]
+    host: Vec<String>,
+    /// An origin whose pages may ask, such as https://board.example.org; may be given several times
+    #[arg(long, value_name = "ORIGIN")]
+    origin: Vec<String>,
+    /// Allow instances on link-local addresses, where clouds keep their metadata services
+    #[arg(long)]
+    allow_link_local: bool,
+    /// The most runs that go on at once
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    concurrency: u16,
+    /// How many seconds started writes may take to end when the service is stopped
+    #[arg(long, default_value_t = 20, value_name = "SECONDS")]
+    grace: u64,
+}
+
+pub(crate) async fn run(database: Option<&str>, arguments: Arguments) -> Result<Answer, Failure> {
+    let address = address(&arguments.listen).await?;
+    let token = admin_token()?;
+    let house = House::open(database).await;
+    if !address.ip().is_loopback() && token.is_none() {
+        refuse_without_token(house.as_ref().ok(), address).await?;
+    }
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| Failure::unreachable(format!("nothing can listen on {address}: {error}")))?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| Failure::unreachable(format!("the listening address is not known: {error}")))?;
+    tell_settings(database, &arguments, address, token.is_some());
+
+    let end = CancellationToken::new();
+    let switch = Switch::new(magnus_http::unavailable(
+        "the hub's database cannot be opened; it is tried again",
+    ));
+    let service = {
+        let switch = switch.router();
+        let end = end.clone();
+        let listener = listener.tap_io(|stream| {
+            // Events are small and must not wait for more.
+            let _set = stream.set_nodelay(true);
+        });
+        tokio::spawn(async move {
+            let service = switch.into_make_service_with_connect_info::<SocketAddr>();
+            axum::serve(listener, service)
+                .with_graceful_shutdown(end.cancelled_owned())
+                .await
+        })
+    };
+    let work = work(house, database, &arguments, token, &switch, &end, address);
+    let begun = tokio::select! {
+        begun = work => Some(begun?),
+        () = asked_to_stop() => None,
+    };
+    if let Some((house, orchestrator)) = begun {
+        asked_to_stop().await;
+        tracing::info!("stopping: nothing new begins, started writes end");
+        let left = orchestrator.shutdown(Duration::from_secs(arguments.grace)).await;
+        tracing::info!(interrupted = left.len(), "all runs have stopped");
+        end.cancel();
+        let served = tokio::time::timeout(LAST_ANSWERS, service).await;
+        if served.is_err() {
+            tracing::warn!("some answers were not read to their end");
+        }
+        house.close().await;
+    }
+    Answer::new("", &json!({ "status": "stopped" }))
+}
+
+/// Opens the hub, however long that takes, and puts the service in its place. Answers once it works.
+async fn work(
+    opened: Result<House, Failure>,
+    database: Option<&str>,
+    arguments: &Arguments,
+    token: Option<SecretString>,
+    switch: &Switch,
+    end: &CancellationToken,
+    address: SocketAddr,
+) -> Result<(House, Orchestrator), Failure> {
+    let ready = || plain::to_stdout(&format!("listening on http://{address}"));
+    let mut is_told = false;
+    let mut opened = opened;
+    let house = loop {
+        match opened {
+            Ok(house) => break house,
+            Err(failure) if failure.is_usage() => return Err(failure),
+            Err(failure) => {
+                tracing::error!(
+                    "the database cannot be opened, and is tried again: {}",
+                    failure.message()
+                );
+                if !is_told {
+                    ready();
+                    is_told = true;
+                }
+                tokio::time::sleep(TRY_AGAIN).await;
+                opened = House::open(database).await;
+            }
+        }
+    };
+    let calls = RemoteCalls::default();
+    let store = house.service();
+    let key = house.master_key()?;
+    let secrets = house.secrets()?;
+    let transport = Arc::new(Metered::new(house::transport()?, calls.clone()));
+    let engine = Arc::new(house::dressed(house::engine_over(
+        Arc::clone(&transport) as _,
+        Arc::clone(&house.store),
+        Arc::clone(&secrets),
+    )));
+    let probe = Arc::new(house::engine_over(
+        transport,
+        Arc::clone(&house.store),
+        Arc::clone(&secrets),
+    ));
+    let orchestrator = Orchestrator::builder(Arc::clone(&house.store), engine)
+        .lease_ttl(lease_ttl()?)
+        .concurrency(usize::from(arguments.concurrency))
+        .build();
+    let webhook_secrets = Arc::new(SealedSecretStore::for_webhooks(Arc::clone(&house.store), &key));
+    let mut options = ServiceOptions::new(Arc::clone(&store), probe, secrets, webhook_secrets);
+    options.open_without_tokens = address.ip().is_loopback();
+    if options.open_without_tokens && token.is_none() && store.tokens().await?.is_empty() {
+        tracing::warn!(
+            "there is no access token: everybody on this machine may use the service; see `magnus tokens create`"
+        );
+    }
+    options.admin_token = token;
+    options.origins = arguments.origin.iter().cloned().collect();
+    options.allow_link_local = arguments.allow_link_local;
+    options.remote_calls = calls;
+    options.shutdown = end.child_token();
+    let hosts = arguments.host.iter().map(|host| host.to_ascii_lowercase());
+    if address.ip().is_loopback() {
+        options = options.loopback_and(hosts);
+    } else {
+        options.hosts = hosts.collect();
+    }
+    let resumed = orchestrator.recover().await.map_err(Failure::from)?;
+    if !resumed.is_empty() {
+        tracing::info!(runs = resumed.len(), "runs that a process before left behind go on");
+    }
+    let keeper = orchestrator.clone();
+    tokio::spawn(async move { keeper.keep_schedules(store, Arc::new(SystemClock)).await });
+    switch.to(magnus_http::router(orchestrator.clone(), options));
+    if !is_told {
+        ready();
+    }
+    Ok((house, orchestrator))
+}
+
+async fn address(text: &str) -> Result<SocketAddr, Failure> {
+    let malformed = || {
+        Failure::usage(format!(
+            "{text:?} (--listen or MAGNUS_LISTEN) is no address to listen on; expected one such as 127.0.0.1:8017"
+        ))
+    };
+    let mut found = tokio::net::lookup_host(text).await.map_err(|_| malformed())?;
+    found.next().ok_or_else(malformed)
+}
+
+fn admin_token() -> Result<Option<SecretString>, Failure> {
+    match std::env::var("MAGNUS_API_TOKEN") {
+        Ok(token) if token.trim().is_empty() => Ok(None),
+        Ok(token) if token.trim().len() < 16 => Err(Failure::usage(
+            "MAGNUS_API_TOKEN is too short to be a secret; make one with `magnus tokens create`",
+        )),
+        Ok(token) => Ok(Some(SecretString::from(token.trim()))),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => Err(Failure::usage("MAGNUS_API_TOKEN holds no text")),
+    }
+}
+
+async fn refuse_without_token(house: Option<&House>, address: SocketAddr) -> Result<(), Failure> {
+    let has_token = match house {
+        Some(house) => !house.service().tokens().await?.is_empty(),
+        None => false,
+    };
+    if has_token {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "{address} can be reached from elsewhere and there is no access token: make one with `magnus tokens create`, or \
+         set MAGNUS_API_TOKEN, or listen on 127.0.0.1"
+    )))
+}
+
+/// Tells with which settings the service begins, without secrets.
+fn tell_settings(database: Option<&str>, arguments: &Arguments, address: SocketAddr, has_admin_token: bool) {
+    let location = house::location(database).unwrap_or_default();
+    tracing::info!(
+        database = %house::without_password(&location),
+        listen = %address,
+        hosts = ?arguments.host,
+        origins = ?arguments.origin,
+        allow_link_local = arguments.allow_link_local,
+        concurrency = arguments.concurrency,
+        grace_seconds = arguments.grace,
+        token_from_environment = has_admin_token,
+        "magnus {} begins",
+        env!("CARGO_PKG_VERSION")
+    );
+}

@@ -1,0 +1,4 @@
+//! What `magnus serve` is made of besides the router.
+
+pub(crate) mod metered;
+pub(crate) mod switch;

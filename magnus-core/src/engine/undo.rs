@@ -1,0 +1,199 @@
+//! Undoes a run: reads what it did and what stands there now, plans the inverse, and carries it out as any other plan.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::execute::{pushes, render};
+use super::observe::HubView;
+use super::session::{Active, Session};
+use super::{Phase, RunError, RunErrorKind};
+use crate::model::{HistoryEntry, Intent, Mapping, MappingId, RunId, RunRequest, Task, TaskId};
+use crate::reconcile::{MappingPlan, Observation, Plan, Setting, UndoInput, plan_undo};
+
+/// The inverse of a run, mapping by mapping.
+#[derive(Debug)]
+pub(super) struct Undo {
+    pub(super) actives: Vec<Active>,
+    views: Vec<HubView>,
+    pub(super) plans: Vec<(MappingPlan, usize)>,
+}
+
+impl Session {
+    /// Plans the inverse of a run. Writes nothing.
+    pub(super) async fn plan_undo(&self, undone: RunId) -> Result<Undo, RunError> {
+        self.context.report(|progress| progress.phase = Phase::Planning);
+        self.refuse_if_it_cannot_be_undone(undone).await?;
+        let intents = self.store.intents_of_run(undone).await?;
+        let touched: HashSet<TaskId> = self
+            .store
+            .history_of_run(undone)
+            .await?
+            .iter()
+            .map(|entry| entry.task_id)
+            .chain(intents.iter().map(|intent| intent.task_id))
+            .collect();
+        let links = self.store.links(self.settings.id).await?;
+        let mut by_mapping: BTreeMap<MappingId, HashSet<TaskId>> = BTreeMap::new();
+        for link in links.iter().filter(|link| touched.contains(&link.task_id)) {
+            by_mapping.entry(link.mapping_id).or_default().insert(link.task_id);
+        }
+        let mut undo = Undo {
+            actives: Vec::new(),
+            views: Vec::new(),
+            plans: Vec::new(),
+        };
+        for mapping in self.store.mappings(self.settings.id).await? {
+            let Some(touched) = by_mapping.remove(&mapping.id) else {
+                continue;
+            };
+            self.checkpoint()?;
+            let (active, view) = self.look_at(mapping, &touched).await?;
+            let plan = self.plan_one(undone, &active, &view, &touched, &intents).await?;
+            undo.plans.push((plan, view.links.len()));
+            undo.actives.push(active);
+            undo.views.push(view);
+        }
+        Ok(undo)
+    }
+
+    /// Undoes a run. Answers the plan if a guard halted it.
+    pub(super) async fn undo(
+        &mut self,
+        undone: RunId,
+        request: &RunRequest,
+        tables: &super::session::Tables,
+    ) -> Result<Option<Plan>, RunError> {
+        let mut undo = self.plan_undo(undone).await?;
+        let confirmed = self.confirmed(request).await?;
+        let halts = self.halts(&undo.plans, confirmed.as_ref());
+        if !halts.is_empty() {
+            return Ok(Some(self.show_undo(&undo, halts)));
+        }
+        self.context.report(|progress| progress.phase = Phase::Executing);
+        let plans = std::mem::take(&mut undo.plans);
+        for (index, ((plan, _), view)) in plans.into_iter().zip(undo.views).enumerate() {
+            self.checkpoint()?;
+            let scope = plan.entries.len();
+            self.context
+                .report(|progress| progress.total += u64::try_from(scope).unwrap_or(u64::MAX));
+            let (hub, tool) = self.execute_undo(plan).await?;
+            if hub {
+                let problem =
+                    "some tasks were changed while their undoing was planned; undo the run again for the rest";
+                self.report.problems.push(problem.to_owned());
+            }
+            self.push(&mut undo.actives, index, tables, &view, tool).await?;
+        }
+        Ok(None)
+    }
+
+    pub(super) fn show_undo(&self, undo: &Undo, halts: Vec<String>) -> Plan {
+        Plan {
+            connection_id: self.settings.id,
+            mappings: undo
+                .actives
+                .iter()
+                .zip(&undo.plans)
+                .map(|(active, (plan, _))| render(active, plan))
+                .collect(),
+            counts: self.report.counts,
+            halts,
+            notifying_writes: self.notifying(&undo.plans),
+            foreseen_seconds: self.foreseen(pushes(&undo.plans)),
+        }
+    }
+
+    async fn execute_undo(&mut self, plan: MappingPlan) -> Result<(bool, Vec<crate::reconcile::Entry>), RunError> {
+        let planned: Vec<_> = plan
+            .entries
+            .iter()
+            .map(|entry| (entry.task_id, entry.title.clone()))
+            .collect();
+        let (pushes, stale) = self.execute_hub(plan.entries).await?;
+        if stale {
+            for (task, title) in planned {
+                if let Some(task) = task.filter(|task| !self.tally.knows(*task))
+                    && !pushes.iter().any(|entry| entry.task_id == Some(task))
+                {
+                    let detail = "it was changed while its undoing was planned".to_owned();
+                    self.tally.failed(task, &title, None, detail);
+                }
+            }
+        }
+        Ok((stale, pushes))
+    }
+
+    async fn refuse_if_it_cannot_be_undone(&self, undone: RunId) -> Result<(), RunError> {
+        let refuse = |words: String| Err(self.error(RunErrorKind::NothingToUndo, words));
+        let Some(run) = self.store.run(undone).await? else {
+            return refuse(format!("there is no run {undone}"));
+        };
+        if run.connection_id != self.settings.id {
+            return refuse(format!(
+                "run {undone} is not one of connection {:?}",
+                self.settings.name
+            ));
+        }
+        if !run.state.is_final() {
+            return refuse(format!(
+                "run {undone} is {}; wait for its end, or cancel it first",
+                run.state
+            ));
+        }
+        Ok(())
+    }
+
+    /// Reads the hub's side, and the external tasks concerned.
+    async fn look_at(&self, mapping: Mapping, touched: &HashSet<TaskId>) -> Result<(Active, HubView), RunError> {
+        let mut active = Active {
+            direction: self.direction,
+            observation: Observation::default(),
+            cursor: None,
+            stored: true,
+            mapping,
+        };
+        let view = self.hub_view(&active).await?;
+        let wanted: Vec<_> = view
+            .links
+            .iter()
+            .filter(|link| touched.contains(&link.task_id))
+            .map(|link| link.external_id.clone())
+            .collect();
+        let project = active.mapping.external_id.clone();
+        self.read_into(&mut active.observation, wanted, &project)
+            .await
+            .map_err(|error| RunError::from(error).with_connection(self.settings.id))?;
+        Ok((active, view))
+    }
+
+    async fn plan_one(
+        &self,
+        undone: RunId,
+        active: &Active,
+        view: &HubView,
+        touched: &HashSet<TaskId>,
+        intents: &[Intent],
+    ) -> Result<MappingPlan, RunError> {
+        let mut history: HashMap<TaskId, Vec<HistoryEntry>> = HashMap::new();
+        for task in touched {
+            history.insert(*task, self.store.history(*task).await?);
+        }
+        let tasks: &HashMap<TaskId, Task> = &view.tasks;
+        Ok(plan_undo(&UndoInput {
+            undone,
+            mapping: &active.mapping,
+            touched,
+            tasks,
+            history: &history,
+            intents,
+            links: &view.links,
+            observation: &active.observation,
+            setting: Setting {
+                run_id: self.context.run_id,
+                capabilities: &self.capabilities,
+                direction: active.direction,
+                policy: self.settings.options.conflicts,
+                now: self.now(),
+            },
+        }))
+    }
+}

@@ -1,0 +1,81 @@
+//! What a service over the hub asks of a store besides what syncing needs: the run log page by page and as events,
+//! tasks searched and counted, access tokens, and requests that are to be carried out once.
+
+mod once;
+mod runs;
+mod tasks;
+
+use async_trait::async_trait;
+
+use super::{StoreError, TaskStore};
+use crate::model::{AccessToken, ConnectionId, TokenId};
+
+pub use once::{OnceAnswer, OnceEntry, OnceRequest};
+pub use runs::{RunDigest, RunEvent, RunPage, RunQuery};
+pub use tasks::{TaskCounts, TaskCursor, TaskOrder, TaskSearch, TaskSearchPage, TaskSource};
+
+/// A hub that a service can be built on.
+///
+/// A run's state never changes without a [`RunEvent`] in the same transaction; the store sees to it.
+#[async_trait]
+pub trait ServiceStore: TaskStore {
+    /// Whether the store answers, asked with as little work as possible.
+    ///
+    /// # Errors
+    /// It does not.
+    async fn ping(&self) -> Result<(), StoreError>;
+
+    /// A page of the run log, newest first.
+    async fn run_page(&self, query: RunQuery) -> Result<RunPage, StoreError>;
+
+    /// What a schedule and a status want to know of a connection's runs; all empty for an unknown connection.
+    async fn run_digest(&self, connection: ConnectionId) -> Result<RunDigest, StoreError>;
+
+    /// The changes of state after this sequence number, in order, at most `limit`.
+    async fn run_events(&self, after: i64, limit: usize) -> Result<Vec<RunEvent>, StoreError>;
+
+    /// The sequence number of the newest change of state; 0 if there was none.
+    async fn last_run_event(&self) -> Result<i64, StoreError>;
+
+    /// A page of tasks that match, in the order asked for.
+    async fn search_tasks(&self, search: TaskSearch) -> Result<TaskSearchPage, StoreError>;
+
+    /// How many tasks match in all, and how they divide. Order, limit and cursor are ignored.
+    async fn count_tasks(&self, search: TaskSearch) -> Result<TaskCounts, StoreError>;
+
+    /// Keeps a new access token.
+    ///
+    /// # Errors
+    /// `Conflict` if its name, id or hash is taken.
+    async fn add_token(&self, token: AccessToken) -> Result<(), StoreError>;
+
+    /// All access tokens, by name.
+    async fn tokens(&self) -> Result<Vec<AccessToken>, StoreError>;
+
+    /// The access token with this hash.
+    async fn token_by_hash(&self, hash: String) -> Result<Option<AccessToken>, StoreError>;
+
+    /// Forgets an access token; `false` if there is none.
+    async fn delete_token(&self, id: TokenId) -> Result<bool, StoreError>;
+
+    /// Notes that a request with this key is to be carried out, or answers what is known of it already. A key is
+    /// forgotten a day after it was first used.
+    async fn begin_once(&self, request: OnceRequest) -> Result<OnceEntry, StoreError>;
+
+    /// Notes how the request with this key was answered. Only the first answer is kept.
+    async fn settle_once(&self, key: String, answer: OnceAnswer) -> Result<(), StoreError>;
+
+    /// Forgets a key whose request was refused: it may be used again.
+    async fn forget_once(&self, key: String) -> Result<(), StoreError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_trait_is_object_safe() {
+        fn takes(_: Option<&dyn ServiceStore>) {}
+        takes(None);
+    }
+}

@@ -1,0 +1,92 @@
+//! A create whose answer was lost, and whose item cannot be told for sure: a person looks and says what it is.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
+mod support;
+
+use std::sync::Arc;
+
+use magnus_core::hub::{Finding, Hub, HubErrorKind};
+use magnus_core::model::{ExternalId, Field, Intent, IntentId, RunState, TaskId, Value};
+use support::bench::Bench;
+use support::toy::{Habits, Mishap, Toy};
+
+/// The answer to a create is lost, and the item is renamed before anybody looks.
+async fn uncertain() -> (Bench, Toy, Hub, TaskId, u64) {
+    let toy = Toy::new("toy", Habits::exact());
+    let bench = Bench::new(vec![toy.clone()]).await;
+    let task = bench.add("sent").await;
+    toy.state().mishaps = vec![Mishap::AnswerLost];
+    assert_eq!(bench.sync(0).await.state, RunState::Partial);
+    let made = toy.find("sent")[0];
+    toy.edit(made, Field::Title, &Value::text("renamed by a person"));
+    let end = bench.sync(0).await;
+    assert_eq!(end.state, RunState::Partial, "{end:?}");
+    let hub = Hub::new(Arc::new(bench.store.clone()));
+    (bench, toy, hub, task, made)
+}
+
+async fn only(hub: &Hub) -> Intent {
+    let mut found = hub.uncertain(None).await.unwrap();
+    assert_eq!(found.len(), 1);
+    found.remove(0)
+}
+
+#[tokio::test]
+async fn it_waits_for_a_person_and_holds_what_is_new_in_the_tool() {
+    let (bench, toy, hub, task, _) = uncertain().await;
+    assert_eq!(only(&hub).await.task_id, task);
+    toy.add("new");
+    let before = bench.writes();
+    bench.sync(0).await;
+    assert_eq!(bench.writes(), before);
+}
+
+#[tokio::test]
+async fn the_item_that_a_person_names_is_joined_and_edits_since_are_edits() {
+    let (bench, toy, hub, task, made) = uncertain().await;
+    let intent = only(&hub).await;
+    hub.settle(intent.id, Finding::Is(ExternalId::from(made)))
+        .await
+        .unwrap();
+    bench.settle().await;
+    assert_eq!(toy.state().items.len(), 1);
+    assert_eq!(bench.store_task(task).await.title, "renamed by a person");
+    assert!(hub.uncertain(None).await.unwrap().is_empty());
+    let again = hub.settle(intent.id, Finding::SendAgain).await.unwrap_err();
+    assert_eq!(again.kind(), HubErrorKind::Conflict, "{again}");
+}
+
+#[tokio::test]
+async fn one_that_did_not_take_place_is_sent_again() {
+    let (bench, toy, hub, task, _) = uncertain().await;
+    hub.settle(only(&hub).await.id, Finding::SendAgain).await.unwrap();
+    bench.settle().await;
+    assert_eq!(toy.find("sent").len(), 1);
+    assert_eq!(bench.store_task(task).await.title, "sent");
+    assert_eq!(bench.tasks().await.len(), 2, "the other item is one of its own");
+}
+
+#[tokio::test]
+async fn an_item_that_is_another_task_already_is_refused() {
+    let toy = Toy::new("toy", Habits::exact());
+    let bench = Bench::new(vec![toy.clone()]).await;
+    let linked = toy.add("linked");
+    bench.sync(0).await;
+    bench.add("sent").await;
+    toy.state().mishaps = vec![Mishap::AnswerLost];
+    bench.sync(0).await;
+    let made = toy.find("sent")[0];
+    toy.edit(made, Field::Title, &Value::text("renamed"));
+    bench.sync(0).await;
+    let hub = Hub::new(Arc::new(bench.store.clone()));
+    let intent = only(&hub).await;
+    let error = hub
+        .settle(intent.id, Finding::Is(ExternalId::from(linked)))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), HubErrorKind::Conflict, "{error}");
+    assert_eq!(only(&hub).await, intent, "nothing is lost");
+    let error = hub.settle(IntentId::generate(), Finding::SendAgain).await.unwrap_err();
+    assert_eq!(error.kind(), HubErrorKind::NotFound, "{error}");
+}

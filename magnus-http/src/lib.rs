@@ -1,0 +1,21 @@
+#![doc = include_str!("../README.md")]
+
+mod access;
+mod api;
+mod events;
+mod extract;
+mod histogram;
+mod metrics;
+mod openapi;
+mod options;
+mod problem;
+mod remote_calls;
+mod router;
+mod shape;
+mod state;
+mod webhook;
+
+pub use access::token::{new_token, token_hash};
+pub use options::ServiceOptions;
+pub use remote_calls::RemoteCalls;
+pub use router::{router, unavailable};
