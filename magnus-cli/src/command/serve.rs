@@ -8,7 +8,9 @@ use axum::serve::ListenerExt as _;
 use clap::Args;
 use magnus_core::clock::SystemClock;
 use magnus_core::orchestrator::Orchestrator;
+use magnus_core::queue::RunQueue;
 use magnus_http::{RemoteCalls, ServiceOptions};
+use magnus_postgres::GraphileQueue;
 use magnus_seal::SealedSecretStore;
 use secrecy::SecretString;
 use serde_json::json;
@@ -55,6 +57,9 @@ pub(crate) struct Arguments {
     /// The most runs that go on at once
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
     concurrency: u16,
+    /// Only answer; runs are left to `magnus worker`, on a hub on Postgres
+    #[arg(long)]
+    no_runs: bool,
     /// How many seconds started writes may take to end when the service is stopped
     #[arg(long, default_value_t = 20, value_name = "SECONDS")]
     grace: u64,
@@ -159,10 +164,13 @@ async fn work(
         Arc::clone(&house.store),
         Arc::clone(&secrets),
     ));
-    let orchestrator = Orchestrator::builder(Arc::clone(&house.store), engine)
+    let mut orchestrator = Orchestrator::builder(Arc::clone(&house.store), engine)
         .lease_ttl(lease_ttl()?)
-        .concurrency(usize::from(arguments.concurrency))
-        .build();
+        .concurrency(usize::from(arguments.concurrency));
+    if arguments.no_runs {
+        orchestrator = orchestrator.queue(workers_queue(&house).await?);
+    }
+    let orchestrator = orchestrator.build();
     let webhook_secrets = Arc::new(SealedSecretStore::for_webhooks(Arc::clone(&house.store), &key));
     let mut options = ServiceOptions::new(Arc::clone(&store), probe, secrets, webhook_secrets);
     options.open_without_tokens = address.ip().is_loopback();
@@ -193,6 +201,16 @@ async fn work(
         ready();
     }
     Ok((house, orchestrator))
+}
+
+/// Where workers hear of runs.
+async fn workers_queue(house: &House) -> Result<Arc<dyn RunQueue>, Failure> {
+    let Some(store) = house.postgres() else {
+        return Err(Failure::usage(
+            "--no-runs leaves runs to workers, and they need a hub on Postgres",
+        ));
+    };
+    Ok(Arc::new(GraphileQueue::open(store, 1).await?))
 }
 
 async fn address(text: &str) -> Result<SocketAddr, Failure> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use magnus_core::clock::SystemClock;
 use magnus_core::engine::SyncEngine;
 use magnus_core::orchestrator::Orchestrator;
 use magnus_core::queue::RunQueue;
@@ -54,6 +55,9 @@ pub(crate) async fn run(database: Option<&str>, arguments: Arguments) -> Result<
         .concurrency_per_host(per_host)
         .queue(queue)
         .build();
+    let keeper = orchestrator.clone();
+    let service = house.service();
+    tokio::spawn(async move { keeper.keep_schedules(service, Arc::new(SystemClock)).await });
     let stop = CancellationToken::new();
     let asked = stop.clone();
     tokio::spawn(async move {
