@@ -66,6 +66,7 @@ pub(crate) async fn listen(
         live,
         after,
         catching_up: after < newest,
+        closing: false,
         pending: VecDeque::new(),
     };
     let keep_alive = KeepAlive::new().interval(app.options.heartbeat).text("still here");
@@ -96,6 +97,8 @@ struct Listener {
     after: i64,
     /// Whether the log has more to tell before live events make sense.
     catching_up: bool,
+    /// Whether the service ends.
+    closing: bool,
     pending: VecDeque<Arc<Told>>,
 }
 
@@ -128,8 +131,15 @@ impl Listener {
                 }
                 continue;
             }
+            if self.closing {
+                return None;
+            }
             let told = tokio::select! {
-                () = self.guard.app.options.shutdown.cancelled() => return None,
+                () = self.guard.app.options.shutdown.cancelled() => {
+                    // How the last runs ended is told before the stream ends.
+                    (self.closing, self.catching_up) = (true, true);
+                    continue;
+                }
                 told = self.live.recv() => told,
             };
             match told {
