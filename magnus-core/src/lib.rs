@@ -4,6 +4,7 @@ pub mod clock;
 pub mod connection;
 pub mod engine;
 pub mod event;
+pub mod exchange;
 pub mod hub;
 pub mod layer;
 pub mod memory;

@@ -5,6 +5,7 @@ mod columns;
 mod commit;
 mod conflicts;
 mod error;
+mod exchange;
 mod failures;
 mod history;
 mod hub;
@@ -26,6 +27,7 @@ mod settings;
 mod tasks;
 mod upgrade;
 
+pub use exchange::PostgresExchange;
 pub use open::PostgresStore;
 pub use options::PostgresOptions;
 #[cfg(feature = "workers")]

@@ -64,8 +64,21 @@ impl GraphileQueue {
             .migrate()
             .await
             .map_err(|error| broken(OPERATION, "the tables of the queue cannot be made", error))?;
+        queue.forget_superseded().await?;
         lock.rollback().await.map_err(failed(OPERATION))?;
         Ok(queue)
+    }
+
+    /// Removes what workers that died left of jobs in whose place there was newer word already.
+    async fn forget_superseded(&self) -> Result<(), StoreError> {
+        const SUPERSEDED: &str = "
+             DELETE FROM {hub}._private_jobs
+             WHERE key IS NULL AND attempts >= max_attempts AND locked_at IS NULL";
+        patiently!(
+            "open queue",
+            sqlx::query(self.schema.sql(SUPERSEDED)).execute(self.store.pool())
+        )?;
+        Ok(())
     }
 
     fn engine(&self) -> WorkerUtils {
@@ -77,12 +90,8 @@ impl GraphileQueue {
         let mut job = JobSpec::builder()
             .job_key(connection.to_string())
             .max_attempts(MOST_FAILURES)
-            // Newer word brings older word that waits for its time to the front; what is for later keeps its place.
-            .job_key_mode(if pause.is_none() {
-                JobKeyMode::Replace
-            } else {
-                JobKeyMode::PreserveRunAt
-            });
+            // Word that waits keeps its place; what failed before is tried anew.
+            .job_key_mode(JobKeyMode::PreserveRunAt);
         if let Some(pause) = pause {
             let pause = chrono::TimeDelta::from_std(pause).unwrap_or(chrono::TimeDelta::MAX);
             let at: chrono::DateTime<chrono::Utc> = patiently!(
@@ -176,21 +185,28 @@ impl RunQueue for GraphileQueue {
     }
 
     async fn dead_letters(&self) -> Result<Vec<DeadLetter>, StoreError> {
+        // A job without its key was superseded by newer word while it was carried out.
         const DEAD: &str = "
-             SELECT job.payload ->> 'connection', coalesce(job.last_error, '')
+             SELECT job.key, coalesce(job.last_error, '')
              FROM {hub}._private_jobs AS job JOIN {hub}._private_tasks AS task ON task.id = job.task_id
-             WHERE task.identifier = $1 AND job.attempts >= job.max_attempts ORDER BY job.id";
+             WHERE task.identifier = $1 AND job.key IS NOT NULL AND job.attempts >= job.max_attempts
+               AND job.locked_at IS NULL
+             ORDER BY job.id";
+        const OPERATION: &str = "read dead letters";
         let rows: Vec<(String, String)> = patiently!(
-            "read dead letters",
+            OPERATION,
             sqlx::query_as(self.schema.sql(DEAD))
                 .bind(Word::IDENTIFIER)
                 .fetch_all(self.store.pool())
         )?;
-        let letter = |(connection, reason): (String, String)| {
-            let connection = connection.parse().ok()?;
-            Some(DeadLetter { connection, reason })
+        let letter = |(key, reason): (String, String)| match key.parse() {
+            Ok(connection) => Ok(DeadLetter { connection, reason }),
+            Err(_) => {
+                let message = format!("the queue holds a job with the key {key:?}, which is no connection");
+                Err(StoreError::new(StoreErrorKind::Corrupt, OPERATION, message))
+            }
         };
-        Ok(rows.into_iter().filter_map(letter).collect())
+        rows.into_iter().map(letter).collect()
     }
 }
 

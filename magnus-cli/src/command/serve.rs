@@ -10,7 +10,7 @@ use magnus_core::clock::SystemClock;
 use magnus_core::orchestrator::Orchestrator;
 use magnus_core::queue::RunQueue;
 use magnus_http::{RemoteCalls, ServiceOptions};
-use magnus_postgres::GraphileQueue;
+use magnus_postgres::{GraphileQueue, PostgresExchange};
 use magnus_seal::SealedSecretStore;
 use secrecy::SecretString;
 use serde_json::json;
@@ -169,6 +169,9 @@ async fn work(
         .concurrency(usize::from(arguments.concurrency));
     if arguments.no_runs {
         orchestrator = orchestrator.queue(workers_queue(&house).await?);
+    }
+    if let Some(store) = house.postgres() {
+        orchestrator = orchestrator.exchange(Arc::new(PostgresExchange::new(store)));
     }
     let orchestrator = orchestrator.build();
     let webhook_secrets = Arc::new(SealedSecretStore::for_webhooks(Arc::clone(&house.store), &key));

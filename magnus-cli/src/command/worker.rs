@@ -8,7 +8,7 @@ use magnus_core::clock::SystemClock;
 use magnus_core::engine::SyncEngine;
 use magnus_core::orchestrator::Orchestrator;
 use magnus_core::queue::RunQueue;
-use magnus_postgres::GraphileQueue;
+use magnus_postgres::{GraphileQueue, PostgresExchange};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -54,6 +54,7 @@ pub(crate) async fn run(database: Option<&str>, arguments: Arguments) -> Result<
         .concurrency(at_once)
         .concurrency_per_host(per_host)
         .queue(queue)
+        .exchange(Arc::new(PostgresExchange::new(store)))
         .build();
     let keeper = orchestrator.clone();
     let service = house.service();

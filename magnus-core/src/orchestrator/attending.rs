@@ -16,8 +16,11 @@ use crate::engine::{RunError, RunErrorKind};
 use crate::model::{ConnectionId, RunId, RunState, Trigger};
 use crate::queue::{Attended, Carrier, RunQueue};
 
-/// How soon to look again at a connection that this process attends to already.
+/// How soon to look again at a connection that this process attends to already, or does not attend to any more.
 const SOON: Duration = Duration::from_millis(250);
+
+/// How much more seldom the run log is looked at if other processes tell what happens.
+const SELDOM: u32 = 5;
 
 /// Between two announcements of what is queued and nobody took up.
 const REMIND_EVERY: u32 = 10;
@@ -92,6 +95,8 @@ impl Orchestrator {
             return Err(RunError::new(RunErrorKind::ShuttingDown, message));
         };
         let quiet = CancellationToken::new();
+        // Also when this future is dropped.
+        let _until_then = quiet.clone().drop_guard();
         let watch = tokio::spawn(look_after(Arc::clone(&self.shared), quiet.clone()));
         let carrier: Arc<dyn Carrier> = Arc::new(self.clone());
         let work = queue.work(carrier, stop.clone());
@@ -101,23 +106,33 @@ impl Orchestrator {
         };
         let (worked, interrupted) = tokio::join!(work, leave);
         quiet.cancel();
-        // It ends by itself; if it failed, there is nothing it left open.
-        let _watched = watch.await;
-        self.hand_over(interrupted).await?;
-        Ok(worked?)
+        if let Err(error) = watch.await {
+            tracing::error!(%error, "what looked after forgotten runs ended badly");
+        }
+        let handed_over = self.hand_over(interrupted).await;
+        worked?;
+        handed_over
     }
 
-    /// Queues runs that were cut short anew, for others.
+    /// Queues runs that were cut short anew, for others. One that cannot be handed over does not keep the rest: whoever works
+    /// on finds it by its state.
     async fn hand_over(&self, interrupted: Vec<RunId>) -> Result<(), RunError> {
+        let mut handed_over = Ok(());
         for id in interrupted {
-            let Some(run) = self.shared.store.run(id).await? else {
-                continue;
+            let done = async {
+                let Some(run) = self.shared.store.run(id).await? else {
+                    return Ok(());
+                };
+                let request = run.request.trigger(Trigger::Resume);
+                self.shared.store.enqueue_run(request).await?;
+                self.shared.announce(run.connection_id).await;
+                Ok(())
             };
-            let request = run.request.trigger(Trigger::Resume);
-            self.shared.store.enqueue_run(request).await?;
-            self.shared.announce(run.connection_id).await;
+            if let Err(error) = done.await {
+                handed_over = Err(error);
+            }
         }
-        Ok(())
+        handed_over
     }
 }
 
@@ -128,11 +143,21 @@ impl Carrier for Orchestrator {
         let Some(_attention) = shared.attending.begin(connection) else {
             return Attended::Later(SOON);
         };
+        // Asked first, since it costs least: many may wait for one host, and nobody waits here for that.
+        let turn = match shared.store.connection(connection).await {
+            Ok(Some(settings)) => match shared.limits.turn_now(&settings.url) {
+                None => return Attended::Later(shared.options.lease_poll),
+                turn => turn,
+            },
+            // It was deleted; whoever waits for its runs is told below.
+            Ok(None) => None,
+            Err(error) => return Attended::Failed(error.to_string()),
+        };
         loop {
             if shared.stopping.closed.is_cancelled() {
-                return Attended::Later(Duration::ZERO);
+                return Attended::Later(SOON);
             }
-            match lane::look(shared, connection).await {
+            match lane::look(shared, connection, turn.as_ref()).await {
                 Ok(Next::Look) => {}
                 Ok(Next::Stop) => break,
                 Ok(Next::Wait(pause)) => return Attended::Later(pause),
@@ -167,27 +192,33 @@ async fn look_after(shared: Arc<Shared>, quiet: CancellationToken) {
             _ = ticks.tick() => {}
             () = quiet.cancelled() => return,
         }
-        tick = tick.wrapping_add(1);
-        if let Err(error) = recovery::take_up_abandoned(&shared).await {
-            tracing::warn!(%error, "what dead processes left behind could not be taken up");
-            continue;
-        }
-        if tick.is_multiple_of(REMIND_EVERY) {
-            match shared.store.unfinished_runs().await {
-                Ok(unfinished) => {
-                    let queued: Vec<_> = unfinished
-                        .into_iter()
-                        .filter(|run| run.state == RunState::Queued)
-                        .collect();
-                    for run in queued.iter().filter(|run| queued_before.contains(&run.id)) {
-                        shared.announce(run.connection_id).await;
-                    }
-                    queued_before = queued.into_iter().map(|run| run.id).collect();
-                }
-                Err(error) => tracing::warn!(%error, "the run log could not be read"),
+        let looked = async {
+            recovery::take_up_abandoned(&shared).await?;
+            if tick.is_multiple_of(REMIND_EVERY) {
+                recovery::take_up_interrupted(&shared).await?;
+                remind(&shared, &mut queued_before).await?;
             }
+            Ok::<(), RunError>(())
+        };
+        if let Err(error) = looked.await {
+            tracing::warn!(%error, "what dead processes left behind could not be taken up yet");
         }
+        tick = tick.wrapping_add(1);
     }
+}
+
+/// Announces again what was queued the last time already.
+async fn remind(shared: &Shared, queued_before: &mut HashSet<RunId>) -> Result<(), RunError> {
+    let unfinished = shared.store.unfinished_runs().await?;
+    let queued: Vec<_> = unfinished
+        .into_iter()
+        .filter(|run| run.state == RunState::Queued)
+        .collect();
+    for run in queued.iter().filter(|run| queued_before.contains(&run.id)) {
+        shared.announce(run.connection_id).await;
+    }
+    *queued_before = queued.into_iter().map(|run| run.id).collect();
+    Ok(())
 }
 
 impl Shared {
@@ -203,11 +234,14 @@ impl Shared {
 
 /// Follows runs of a connection that others carry out, for those who wait for them here.
 pub(super) async fn follow(shared: &Shared, connection: ConnectionId) -> Result<Next, RunError> {
-    lane::stand(shared, connection).await?;
+    lane::tell_those_who_wait(shared, connection).await?;
     if shared.registry.waiting(connection).is_empty() {
         return Ok(Next::Stop);
     }
-    Ok(Next::Wait(shared.options.lease_poll))
+    let poll = shared.options.lease_poll;
+    // Whoever carries it out tells how it ended; looking is for what was lost on the way.
+    let told = shared.outgoing.is_some();
+    Ok(Next::Wait(if told { poll * SELDOM } else { poll }))
 }
 
 pub(super) type SharedQueue = Option<Arc<dyn RunQueue>>;

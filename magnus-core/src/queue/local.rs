@@ -1,10 +1,12 @@
 //! The queue within one process.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::FutureExt as _;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -24,6 +26,12 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub struct LocalQueue {
     at_once: usize,
+    board: Arc<Board>,
+}
+
+/// What waits and what goes on.
+#[derive(Debug, Default)]
+struct Board {
     state: Mutex<State>,
     news: Notify,
 }
@@ -42,19 +50,14 @@ impl LocalQueue {
     pub fn new(at_once: usize) -> Self {
         Self {
             at_once: at_once.max(1),
-            state: Mutex::default(),
-            news: Notify::new(),
+            board: Arc::default(),
         }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes the connections whose turn it is, and answers when that of the next one comes.
     fn take(&self) -> (Vec<ConnectionId>, Option<Instant>) {
         let now = Instant::now();
-        let mut state = self.state();
+        let mut state = self.board.state();
         let State { waiting, going, .. } = &mut *state;
         let mut ready: Vec<(Instant, ConnectionId)> = waiting
             .iter()
@@ -70,6 +73,12 @@ impl LocalQueue {
         }
         let next = waiting.values().filter(|at| **at > now).min().copied();
         (ready.into_iter().map(|(_, connection)| connection).collect(), next)
+    }
+}
+
+impl Board {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn settle(&self, connection: ConnectionId, attended: Attended) {
@@ -102,17 +111,40 @@ impl LocalQueue {
     }
 }
 
+/// A connection that is attended to. However that ends, the board is told.
+struct Attention {
+    board: Arc<Board>,
+    connection: ConnectionId,
+    attended: Attended,
+}
+
+impl Attention {
+    async fn pay(mut self, carrier: Arc<dyn Carrier>) {
+        let attended = AssertUnwindSafe(carrier.attend(self.connection)).catch_unwind().await;
+        self.attended =
+            attended.unwrap_or_else(|_| Attended::Failed("attending to it panicked; a defect of Magnus".to_owned()));
+    }
+}
+
+impl Drop for Attention {
+    fn drop(&mut self) {
+        let attended = std::mem::replace(&mut self.attended, Attended::Done);
+        self.board.settle(self.connection, attended);
+        self.board.news.notify_one();
+    }
+}
+
 #[async_trait]
 impl RunQueue for LocalQueue {
     async fn announce(&self, connection: ConnectionId) -> Result<(), StoreError> {
         {
             let now = Instant::now();
-            let mut state = self.state();
+            let mut state = self.board.state();
             state.dead.remove(&connection);
             let at = state.waiting.entry(connection).or_insert(now);
             *at = now.min(*at);
         }
-        self.news.notify_one();
+        self.board.news.notify_one();
         Ok(())
     }
 
@@ -121,36 +153,67 @@ impl RunQueue for LocalQueue {
         while !stop.is_cancelled() {
             let (ready, next) = self.take();
             for connection in ready {
-                let carrier = Arc::clone(&carrier);
-                going.spawn(async move {
-                    // In a task of its own, so that a panic is a failure and not the end of the queue.
-                    let attended = tokio::spawn(async move { carrier.attend(connection).await }).await;
-                    (
-                        connection,
-                        attended.unwrap_or_else(|error| Attended::Failed(error.to_string())),
-                    )
-                });
+                let attention = Attention {
+                    board: Arc::clone(&self.board),
+                    connection,
+                    // What is dropped half-way is looked at again.
+                    attended: Attended::Later(Duration::ZERO),
+                };
+                going.spawn(attention.pay(Arc::clone(&carrier)));
             }
             tokio::select! {
-                Some(Ok((connection, attended))) = going.join_next() => self.settle(connection, attended),
-                () = self.news.notified() => {}
+                Some(_ended) = going.join_next() => {}
+                () = self.board.news.notified() => {}
                 () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {}
                 () = stop.cancelled() => {}
             }
         }
-        while let Some(ended) = going.join_next().await {
-            if let Ok((connection, attended)) = ended {
-                self.settle(connection, attended);
-            }
-        }
+        while going.join_next().await.is_some() {}
         Ok(())
     }
 
     async fn dead_letters(&self) -> Result<Vec<DeadLetter>, StoreError> {
-        let dead = self.state().dead.clone();
+        let dead = self.board.state().dead.clone();
         let letters = dead
             .into_iter()
             .map(|(connection, reason)| DeadLetter { connection, reason });
         Ok(letters.collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Unlucky;
+
+    #[async_trait]
+    impl Carrier for Unlucky {
+        async fn attend(&self, _: ConnectionId) -> Attended {
+            panic!("on purpose");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn word_that_fails_for_long_is_given_up_until_it_is_told_again() {
+        let queue = Arc::new(LocalQueue::new(2));
+        let (connection, stop) = (ConnectionId::generate(), CancellationToken::new());
+        queue.announce(connection).await.unwrap();
+        let work = {
+            let (queue, stop) = (Arc::clone(&queue), stop.clone());
+            tokio::spawn(async move { queue.work(Arc::new(Unlucky), stop).await })
+        };
+        // Time is paused: it goes on only when everybody waits, and then far enough for the next try.
+        while queue.dead_letters().await.unwrap().is_empty() {
+            tokio::time::sleep(FIRST_PAUSE).await;
+        }
+        let given_up = queue.dead_letters().await.unwrap();
+        assert_eq!(given_up[0].connection, connection);
+        assert!(given_up[0].reason.contains("panicked"), "{given_up:?}");
+        queue.announce(connection).await.unwrap();
+        assert_eq!(queue.dead_letters().await.unwrap(), []);
+        stop.cancel();
+        work.await.unwrap().unwrap();
     }
 }

@@ -49,7 +49,8 @@ pub struct DeadLetter {
 /// Spreads the word that something is queued. See the [module](self) documentation.
 #[async_trait]
 pub trait RunQueue: Debug + Send + Sync + 'static {
-    /// Tells that something is queued on a connection, as soon as somebody is free. Word that waits already is the same word.
+    /// Tells that something is queued on a connection. It is attended to as soon as somebody is free. Word that waits already
+    /// is the same word, and may keep its time.
     async fn announce(&self, connection: ConnectionId) -> Result<(), StoreError>;
 
     /// Lets `carrier` attend to connections, several at once, until `stop` is cancelled; then waits for those that were begun.
