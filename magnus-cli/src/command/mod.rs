@@ -25,11 +25,28 @@ pub(crate) mod undo;
 pub(crate) mod why;
 pub(crate) mod worker;
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use magnus_core::clock::SystemClock;
+use magnus_core::orchestrator::Orchestrator;
+use magnus_core::store::ServiceStore;
+
 use crate::answer::Answer;
 use crate::arguments::{Arguments, Command};
 use crate::demo;
 use crate::failure::Failure;
 use crate::house::House;
+
+/// Keeps the schedules and prunes the run log, until the orchestrator shuts down.
+fn keep_house(orchestrator: &Orchestrator, store: &Arc<dyn ServiceStore>, log_kept: Option<Duration>) {
+    let (keeper, service) = (orchestrator.clone(), Arc::clone(store));
+    tokio::spawn(async move { keeper.keep_schedules(service, Arc::new(SystemClock)).await });
+    if let Some(kept) = log_kept {
+        let (keeper, service) = (orchestrator.clone(), Arc::clone(store));
+        tokio::spawn(async move { keeper.keep_log(service, Arc::new(SystemClock), kept).await });
+    }
+}
 
 /// Carries out what the command line asks for.
 pub(crate) async fn run(arguments: Arguments) -> Result<Answer, Failure> {

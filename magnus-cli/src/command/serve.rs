@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use axum::serve::ListenerExt as _;
 use clap::Args;
-use magnus_core::clock::SystemClock;
 use magnus_core::orchestrator::Orchestrator;
 use magnus_core::queue::RunQueue;
 use magnus_http::{RemoteCalls, ServiceOptions};
@@ -23,7 +22,7 @@ use crate::house::{self, House};
 use crate::plain;
 use crate::service::metered::Metered;
 use crate::service::switch::Switch;
-use crate::signals::{asked_to_stop, lease_ttl};
+use crate::signals::{asked_to_stop, lease_ttl, log_kept};
 
 /// How often a database that is away is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(3);
@@ -149,6 +148,7 @@ async fn work(
             }
         }
     };
+    let log_kept = log_kept()?;
     let calls = RemoteCalls::default();
     let store = house.service();
     let key = house.master_key()?;
@@ -197,8 +197,7 @@ async fn work(
     if !resumed.is_empty() {
         tracing::info!(runs = resumed.len(), "runs that a process before left behind go on");
     }
-    let keeper = orchestrator.clone();
-    tokio::spawn(async move { keeper.keep_schedules(store, Arc::new(SystemClock)).await });
+    super::keep_house(&orchestrator, &store, log_kept);
     switch.to(magnus_http::router(orchestrator.clone(), options));
     if !is_told {
         ready();

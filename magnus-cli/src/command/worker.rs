@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use magnus_core::clock::SystemClock;
 use magnus_core::engine::SyncEngine;
 use magnus_core::orchestrator::Orchestrator;
 use magnus_core::queue::RunQueue;
@@ -16,7 +15,7 @@ use crate::answer::Answer;
 use crate::failure::Failure;
 use crate::house::House;
 use crate::plain;
-use crate::signals::{asked_to_stop, lease_ttl};
+use crate::signals::{asked_to_stop, lease_ttl, log_kept};
 
 /// How long runs may take to stop when the worker is asked to.
 const GRACE: Duration = Duration::from_secs(20);
@@ -45,6 +44,7 @@ pub(crate) async fn run(database: Option<&str>, arguments: Arguments) -> Result<
             "a hub in a file is synced by the process that opened it; workers need a hub on Postgres",
         ));
     };
+    let log_kept = log_kept()?;
     let at_once = usize::try_from(arguments.concurrency).unwrap_or(usize::MAX);
     let per_host = usize::try_from(arguments.per_host).unwrap_or(usize::MAX);
     let queue: Arc<dyn RunQueue> = Arc::new(GraphileQueue::open(store, at_once).await?);
@@ -56,9 +56,7 @@ pub(crate) async fn run(database: Option<&str>, arguments: Arguments) -> Result<
         .queue(queue)
         .exchange(Arc::new(PostgresExchange::new(store)))
         .build();
-    let keeper = orchestrator.clone();
-    let service = house.service();
-    tokio::spawn(async move { keeper.keep_schedules(service, Arc::new(SystemClock)).await });
+    super::keep_house(&orchestrator, &house.service(), log_kept);
     let stop = CancellationToken::new();
     let asked = stop.clone();
     tokio::spawn(async move {

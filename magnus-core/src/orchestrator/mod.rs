@@ -32,6 +32,7 @@ mod limits;
 mod planning;
 mod recovery;
 mod registry;
+mod retention;
 mod ripple;
 mod rounds;
 mod schedule;
