@@ -1,9 +1,10 @@
-//! Three workers share the runs of many connections; one is killed and one is stopped past its leases and continued: everything
-//! is synced, nothing is doubled, and no connection is ever run by two at a time, as the requests to the tools show.
+//! Several workers share the runs of many connections; one is killed and one is stopped past its leases and continued:
+//! everything is synced, nothing is doubled, and no connection is ever run by two at a time, as the requests to the tools show.
 //!
-//! `MAGNUS_WORKERS_CONNECTIONS` (18) and `MAGNUS_WORKERS_TASKS` (10, per connection) say how much there is,
-//! `MAGNUS_WORKERS_DELAY` (20) how many milliseconds a tool takes to answer, and `MAGNUS_WORKERS_AT_ONCE` (4) how many
-//! connections a worker runs at once. `MAGNUS_WORKERS_UNDISTURBED` lets all workers live.
+//! `MAGNUS_WORKERS_FULL` plays it with 200 connections and 20,000 tasks, and wants each run taken over within the lease and
+//! five seconds. By hand, to measure: `MAGNUS_WORKERS` (3), `MAGNUS_WORKERS_CONNECTIONS` (24), `MAGNUS_WORKERS_TASKS` (50, per
+//! connection), `MAGNUS_WORKERS_DELAY` (10: milliseconds until a tool answers), `MAGNUS_WORKERS_AT_ONCE` (4: connections that a
+//! worker runs at once), and `MAGNUS_WORKERS_UNDISTURBED`, which lets all workers live.
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 use axum::extract::Request;
 use axum::middleware::Next;
 use base64::Engine as _;
+use http::Method;
 use magnus_core::engine::{Engine, SyncEngine};
 use magnus_core::model::{
     ConnectionId, ConnectionSettings, ExternalId, Mapping, Project, ProjectId, Run, RunState, Task, Timestamp, ToolName,
@@ -42,11 +44,27 @@ fn from_environment(name: &str, otherwise: usize) -> usize {
     std::env::var(name).map_or(otherwise, |value| value.parse().expect("a number"))
 }
 
-/// A request as a tool saw it: when it came, and which process sent it.
+/// A request as a tool saw it: when it came, which process sent it, and how.
 #[derive(Debug, Clone)]
 struct Seen {
     at: Timestamp,
     agent: String,
+    method: Method,
+}
+
+impl Seen {
+    fn is_write(&self) -> bool {
+        self.method != Method::GET
+    }
+
+    fn is_within(&self, run: &Run) -> bool {
+        run.started_at.is_some_and(|began| began <= self.at) && run.completed_at.is_none_or(|ended| self.at <= ended)
+    }
+}
+
+/// What a process says of itself in its requests.
+fn agent_of(worker: &Child) -> String {
+    format!("(process {})", worker.id())
 }
 
 type Log = Arc<Mutex<Vec<Seen>>>;
@@ -65,7 +83,6 @@ struct Farm {
     store: PostgresStore,
     tools: Vec<Tool>,
     tasks: usize,
-    total: Arc<std::sync::atomic::AtomicUsize>,
     orchestrator: Orchestrator,
 }
 
@@ -76,10 +93,9 @@ impl Farm {
         let store = PostgresStore::open_with(database.url(), options).await.unwrap();
         let key = MasterKey::from_bytes(KEY);
         let secrets: Arc<dyn SecretStore> = Arc::new(SealedSecretStore::new(Arc::new(store.clone()), &key));
-        let total = Arc::new(std::sync::atomic::AtomicUsize::new(0));
         let mut tools = Vec::new();
         for number in 0..connections {
-            tools.push(tool(number, tasks, delay, &store, secrets.as_ref(), &total).await);
+            tools.push(tool(number, tasks, delay, &store, secrets.as_ref()).await);
         }
         let transport = Arc::new(HttpTransport::new(HttpOptions::default()).unwrap());
         let engine = Engine::new(Arc::new(store.clone()), secrets)
@@ -94,7 +110,6 @@ impl Farm {
             store,
             tools,
             tasks,
-            total,
             orchestrator,
         }
     }
@@ -116,19 +131,72 @@ impl Farm {
             .unwrap()
     }
 
-    fn requests(&self) -> usize {
-        self.total.load(std::sync::atomic::Ordering::Relaxed)
+    /// Requests that change something.
+    fn writes(&self) -> usize {
+        let of = |tool: &Tool| tool.log.lock().unwrap().iter().filter(|seen| seen.is_write()).count();
+        self.tools.iter().map(of).sum()
     }
 
-    async fn until_requests(&self, count: usize) {
-        while self.requests() < count {
-            tokio::time::sleep(Duration::from_millis(2)).await;
+    async fn until_writes(&self, count: usize) {
+        self.until("the tools are written to", || async { self.writes() >= count })
+            .await;
+    }
+
+    /// Waits until a worker made so many more requests.
+    async fn until_busy(&self, worker: &Child, more: usize) {
+        let agent = agent_of(worker);
+        let of = |tool: &Tool| {
+            let log = tool.log.lock().unwrap();
+            log.iter().filter(|seen| seen.agent.contains(&agent)).count()
+        };
+        let made = || self.tools.iter().map(of).sum::<usize>();
+        let enough = made() + more;
+        self.until("the worker works", || async { made() >= enough }).await;
+    }
+
+    /// Waits until others took over everything that a process had begun.
+    async fn until_taken_over(&self, agent: &str) {
+        let taken_over = || async {
+            let runs = self.store.recent_runs(100_000).await.unwrap();
+            let lost = self.interrupted(&runs, agent);
+            let resumed = |lost: &&Run| {
+                runs.iter()
+                    .any(|run| run.connection_id == lost.connection_id && run.started_at > lost.started_at)
+            };
+            let goes_on = runs
+                .iter()
+                .any(|run| run.state == RunState::Started && self.is_of(run, agent));
+            !lost.is_empty() && lost.iter().all(resumed) && !goes_on
+        };
+        self.until("somebody takes over", taken_over).await;
+    }
+
+    async fn until<F: Future<Output = bool>>(&self, what: &str, is_so: impl Fn() -> F) {
+        let began = Instant::now();
+        while !is_so().await {
+            assert!(began.elapsed() < Duration::from_secs(300), "it never comes that {what}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Whether requests within a run came from this process.
+    fn is_of(&self, run: &Run, agent: &str) -> bool {
+        let tool = self.tools.iter().find(|tool| tool.connection == run.connection_id);
+        let log = tool.unwrap().log.lock().unwrap();
+        log.iter().any(|seen| seen.agent.contains(agent) && seen.is_within(run))
+    }
+
+    /// The runs that this process had to leave.
+    fn interrupted<'a>(&self, runs: &'a [Run], agent: &str) -> Vec<&'a Run> {
+        runs.iter()
+            .filter(|run| run.state == RunState::Interrupted && self.is_of(run, agent))
+            .collect()
     }
 
     /// Waits until nothing is queued or running and every connection's newest run completed.
     async fn until_all_is_done(&self) -> Vec<Run> {
         let began = Instant::now();
+        let all = self.tools.len() * self.tasks;
         loop {
             let unfinished = self.store.unfinished_runs().await.unwrap();
             let runs = self.store.recent_runs(100_000).await.unwrap();
@@ -141,11 +209,11 @@ impl Farm {
                 return runs;
             }
             assert!(
-                began.elapsed() < Duration::from_secs(300),
+                began.elapsed() < Duration::from_secs(300) + Duration::from_millis(100) * u32::try_from(all).unwrap(),
                 "{done} of {} are done; {unfinished:#?}",
                 self.tools.len()
             );
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 
@@ -181,34 +249,29 @@ impl Farm {
             }
             let log = tool.log.lock().unwrap().clone();
             requests += log.len();
-            for run in mine {
-                let within = log
-                    .iter()
-                    .filter(|seen| Some(seen.at) >= run.started_at && Some(seen.at) <= run.completed_at);
+            for run in &mine {
+                let within = log.iter().filter(|seen| seen.is_within(run));
                 let agents: BTreeSet<&str> = within.map(|seen| seen.agent.as_str()).collect();
                 assert!(agents.len() <= 1, "two processes ran {} at a time: {agents:?}", run.id);
             }
+            let stray = log
+                .iter()
+                .find(|seen| seen.is_write() && !mine.iter().any(|run| seen.is_within(run)));
+            assert!(stray.is_none(), "a write belongs to no run: {stray:?}");
         }
         requests
     }
 }
 
-async fn tool(
-    number: usize,
-    tasks: usize,
-    delay: Duration,
-    store: &PostgresStore,
-    secrets: &dyn SecretStore,
-    total: &Arc<std::sync::atomic::AtomicUsize>,
-) -> Tool {
+async fn tool(number: usize, tasks: usize, delay: Duration, store: &PostgresStore, secrets: &dyn SecretStore) -> Tool {
     let simulator = OpenProjectSimulator::new(OpenProjectOptions::default());
     let project = simulator.create_project("Field", "field");
     let log = Log::default();
-    let (written, counted) = (Arc::clone(&log), Arc::clone(total));
+    let written = Arc::clone(&log);
     let watched = simulator
         .router()
         .layer(axum::middleware::from_fn(move |request: Request, next: Next| {
-            let (written, counted) = (Arc::clone(&written), Arc::clone(&counted));
+            let written = Arc::clone(&written);
             async move {
                 let agent = request
                     .headers()
@@ -217,8 +280,8 @@ async fn tool(
                 written.lock().unwrap().push(Seen {
                     at: chrono::Utc::now(),
                     agent: agent.unwrap_or_default().to_owned(),
+                    method: request.method().clone(),
                 });
-                counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 tokio::time::sleep(delay).await;
                 next.run(request).await
             }
@@ -285,21 +348,23 @@ fn signal(child: &Child, signal: &str) {
 }
 
 /// How long after a moment the runs that were cut short by it were taken up again, at most.
-fn taken_over_within(runs: &[Run], since: Timestamp, lost: &[Run]) -> Option<chrono::TimeDelta> {
-    let taken_over = lost.iter().filter_map(|run| {
+fn taken_over_within(runs: &[Run], since: Timestamp, lost: &[&Run]) -> chrono::TimeDelta {
+    let taken_over = lost.iter().map(|run| {
         let next = runs
             .iter()
             .filter(|next| next.connection_id == run.connection_id && next.started_at > run.started_at);
-        next.filter_map(|next| next.started_at).min().map(|at| at - since)
+        let next = next.filter_map(|next| next.started_at).min();
+        next.unwrap_or_else(|| panic!("nobody took {} over", run.id)) - since
     });
-    taken_over.max()
+    taken_over.max().expect("something was lost")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn three_workers_of_which_one_is_killed_and_one_is_stopped_sync_everything_once() {
-    let connections = from_environment("MAGNUS_WORKERS_CONNECTIONS", 18);
-    let tasks = from_environment("MAGNUS_WORKERS_TASKS", 10);
-    let delay = Duration::from_millis(u64::try_from(from_environment("MAGNUS_WORKERS_DELAY", 20)).unwrap());
+    let full = std::env::var_os("MAGNUS_WORKERS_FULL").is_some();
+    let connections = from_environment("MAGNUS_WORKERS_CONNECTIONS", if full { 200 } else { 24 });
+    let tasks = from_environment("MAGNUS_WORKERS_TASKS", if full { 100 } else { 50 });
+    let delay = Duration::from_millis(u64::try_from(from_environment("MAGNUS_WORKERS_DELAY", 10)).unwrap());
     let at_once = from_environment("MAGNUS_WORKERS_AT_ONCE", 4);
     let count = from_environment("MAGNUS_WORKERS", 3);
     let disturbed = std::env::var_os("MAGNUS_WORKERS_UNDISTURBED").is_none();
@@ -309,25 +374,18 @@ async fn three_workers_of_which_one_is_killed_and_one_is_stopped_sync_everything
     let began = Instant::now();
     let started = farm.orchestrator.start_all(None).await.unwrap();
     assert!(started.iter().all(|(_, answer)| answer.is_ok()), "{started:?}");
-    let mut told = Vec::new();
+    let mut disturbances = Vec::new();
     if disturbed {
-        let running = |runs: Vec<Run>| {
-            runs.into_iter()
-                .filter(|run| run.state == RunState::Started)
-                .collect::<Vec<_>>()
-        };
-        let step = connections * 2;
-        farm.until_requests(step).await;
+        farm.until_busy(&workers[0].0, connections).await;
         workers[0].0.kill().unwrap();
         workers[0].0.wait().unwrap();
-        let killed = (chrono::Utc::now(), running(farm.store.unfinished_runs().await.unwrap()));
-        told.push(("killed", killed));
-        farm.until_requests(farm.requests() + step).await;
+        disturbances.push(("killed", chrono::Utc::now(), agent_of(&workers[0].0)));
+        farm.until_busy(&workers[1].0, connections).await;
         signal(&workers[1].0, "-STOP");
-        let stopped = (chrono::Utc::now(), running(farm.store.unfinished_runs().await.unwrap()));
-        told.push(("stopped", stopped));
-        // Its leases run out while the third works on; then it goes on where it stopped.
-        tokio::time::sleep(Duration::from_secs(u64::from(LEASE_SECONDS) + 3)).await;
+        let stopped = agent_of(&workers[1].0);
+        disturbances.push(("stopped", chrono::Utc::now(), stopped.clone()));
+        // Others go on with what it had begun; then it goes on where it stopped.
+        farm.until_taken_over(&stopped).await;
         signal(&workers[1].0, "-CONT");
     }
     let runs = farm.until_all_is_done().await;
@@ -339,26 +397,62 @@ async fn three_workers_of_which_one_is_killed_and_one_is_stopped_sync_everything
     }
     farm.assert_nothing_is_doubled().await;
     let requests = farm.assert_never_twice_at_a_time(&runs);
-    let interrupted: Vec<&Run> = runs.iter().filter(|run| run.state == RunState::Interrupted).collect();
     println!(
-        "{count} workers, {connections} connections, {} tasks, {delay:?} an answer: {took:.1?}, {requests} requests, {} runs, \
-         {} interrupted",
+        "{count} workers, {connections} connections, {} tasks, {delay:?} an answer: {took:.1?}, {requests} requests, {} runs",
         connections * tasks,
         runs.len(),
-        interrupted.len()
     );
-    for (what, (since, running)) in told {
-        let lost: Vec<Run> = running
-            .into_iter()
-            .filter(|run| interrupted.iter().any(|lost| lost.id == run.id))
-            .collect();
-        if let Some(longest) = taken_over_within(&runs, since, &lost) {
-            println!(
-                "{what}: {} runs were taken over, the last after {} ms (lease {LEASE_SECONDS} s)",
-                lost.len(),
-                longest.num_milliseconds()
-            );
-        }
+    for (what, since, agent) in disturbances {
+        let lost = farm.interrupted(&runs, &agent);
+        let longest = taken_over_within(&runs, since, &lost);
+        println!(
+            "{what}: {} runs were taken over, the last after {} ms (lease {LEASE_SECONDS} s)",
+            lost.len(),
+            longest.num_milliseconds()
+        );
+        let allowed = chrono::TimeDelta::seconds(i64::from(LEASE_SECONDS) + 5);
+        assert!(!full || longest < allowed, "{what}: taken over after {longest}");
+    }
+    farm.orchestrator.shutdown(Duration::from_secs(10)).await;
+    farm.store.close().await;
+    farm.database.remove().await;
+}
+
+/// A process that stood still for longer than its lease writes nothing any more, neither to the tool nor to the hub.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_worker_that_was_stopped_past_its_lease_writes_nothing_when_it_goes_on() {
+    let farm = Farm::new(1, 60, Duration::from_millis(40)).await;
+    let stopped = Worker(farm.worker(1));
+    farm.orchestrator.start_all(None).await.unwrap();
+    farm.until_writes(5).await;
+    signal(&stopped.0, "-STOP");
+    let other = Worker(farm.worker(1));
+    farm.until_taken_over(&agent_of(&stopped.0)).await;
+    // It goes on while the other one is in the middle of its run.
+    let written = farm.writes();
+    farm.until_writes(written + 1).await;
+    signal(&stopped.0, "-CONT");
+    let runs = farm.until_all_is_done().await;
+
+    let log = farm.tools[0].log.lock().unwrap().clone();
+    let (before, after) = (agent_of(&stopped.0), agent_of(&other.0));
+    let taken_over = log.iter().position(|seen| seen.agent.contains(&after)).unwrap();
+    let (first, second) = log.split_at(taken_over);
+    assert!(first.iter().any(|seen| seen.is_write() && seen.agent.contains(&before)));
+    let late: Vec<&Seen> = second
+        .iter()
+        .filter(|seen| seen.is_write() && seen.agent.contains(&before))
+        .collect();
+    assert!(late.is_empty(), "it wrote after its lease: {late:?}");
+    farm.assert_never_twice_at_a_time(&runs);
+    farm.assert_nothing_is_doubled().await;
+    let interrupted = farm.interrupted(&runs, &before);
+    assert_eq!(interrupted.len(), 1);
+    assert_eq!(runs[0].state, RunState::Completed);
+    for mut worker in [stopped, other] {
+        signal(&worker.0, "-TERM");
+        let ended = tokio::task::block_in_place(|| worker.0.wait()).unwrap();
+        assert!(ended.success(), "it lives on and ends well: {ended}");
     }
     farm.orchestrator.shutdown(Duration::from_secs(10)).await;
     farm.store.close().await;

@@ -6,6 +6,7 @@
 mod support;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use magnus_core::connection::{ConnectionExt, Decoded, Encoded, FieldSupport, ListTasks};
@@ -14,7 +15,9 @@ use magnus_core::model::{
     ConflictPolicy, ConflictState, ConnectionId, ExternalId, Field, LinkState, Priority, RunRequest, RunState, Status,
     TaskId, Value,
 };
-use magnus_core::store::{Fence, LeaseAnswer};
+use magnus_core::store::{Fence, LeaseAnswer, TaskStore};
+use magnus_postgres::{PostgresOptions, PostgresStore};
+use magnus_testkit::postgres::Database;
 use magnus_testkit::sim::openproject::{OpenProjectOptions, Workflow};
 use proptest::prelude::*;
 use support::{Common, Setup, World};
@@ -102,7 +105,7 @@ struct Play {
 }
 
 impl Play {
-    async fn new(policy: ConflictPolicy, openproject: OpenProjectOptions) -> Self {
+    async fn new(policy: ConflictPolicy, openproject: OpenProjectOptions, store: Option<Arc<dyn TaskStore>>) -> Self {
         let settings: fn(&mut magnus_core::model::ConnectionSettings) = match policy {
             ConflictPolicy::Manual => |_| {},
             ConflictPolicy::HubWins => |settings| settings.options.conflicts = ConflictPolicy::HubWins,
@@ -112,6 +115,7 @@ impl Play {
         let world = World::with(Setup {
             settings,
             openproject,
+            store,
             ..Setup::default()
         })
         .await;
@@ -537,12 +541,61 @@ fn play(policy: ConflictPolicy, openproject: OpenProjectOptions, steps: Vec<Step
         .build()
         .unwrap();
     runtime.block_on(async {
-        let mut play = Play::new(policy, openproject).await;
+        let mut play = Play::new(policy, openproject, None).await;
         for step in steps {
             play.play(step).await;
         }
         play.check().await;
     });
+}
+
+/// As [`play`], with the hub in a database of its own on the server for tests.
+fn play_on_a_server(policy: ConflictPolicy, openproject: OpenProjectOptions, steps: Vec<Step>) {
+    static EMPTY: tokio::sync::OnceCell<Database> = tokio::sync::OnceCell::const_new();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let empty = EMPTY.get_or_init(|| async {
+            let database = Database::new().await;
+            PostgresStore::open(database.url()).await.unwrap().close().await;
+            database
+        });
+        let database = empty.await.copy().await;
+        let options = PostgresOptions::new().connections(4);
+        let store = PostgresStore::open_with(database.url(), options).await.unwrap();
+        let mut play = Play::new(policy, openproject, Some(Arc::new(store.clone()))).await;
+        for step in steps {
+            play.play(step).await;
+        }
+        play.check().await;
+        store.close().await;
+        database.remove().await;
+    });
+}
+
+/// Fewer on a server, where each case makes a database, unless `PROPTEST_CASES` asks for a number.
+fn cases_on_a_server() -> u32 {
+    if std::env::var_os("PROPTEST_CASES").is_some() {
+        cases()
+    } else {
+        40
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases_on_a_server(), max_shrink_iters: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_hub_and_both_tools_converge_when_people_decide_on_postgres(steps in steps()) {
+        play_on_a_server(ConflictPolicy::Manual, OpenProjectOptions::default(), steps);
+    }
+
+    #[test]
+    fn all_converge_with_a_tool_that_has_a_mind_of_its_own_when_the_hub_wins_on_postgres(steps in steps()) {
+        play_on_a_server(ConflictPolicy::HubWins, wilful(), steps);
+    }
 }
 
 proptest! {

@@ -89,15 +89,7 @@ impl World {
         let leantime = LeantimeSimulator::new(setup.leantime);
         let store = setup.store.unwrap_or_else(|| Arc::new(MemoryStore::new()));
         let keys = Arc::new(Keys::default());
-        let op_connector: Arc<dyn Connector> = Arc::new(OpenProjectConnector::new(Arc::new(RouterTransport::new(
-            openproject.router(),
-        ))));
-        let lt_connector: Arc<dyn Connector> = Arc::new(LeantimeConnector::new(Arc::new(RouterTransport::new(
-            leantime.router(),
-        ))));
-        let mut engine = Engine::new(Arc::clone(&store), Arc::clone(&keys) as Arc<dyn SecretStore>)
-            .with_connector(op_connector)
-            .with_connector(lt_connector);
+        let mut engine = engine(&openproject, &leantime, &store, &keys);
         if let Some(layers) = setup.layers {
             engine = engine.with_layers(move |settings, connection| layers.wrap(&settings.name, connection));
         }
@@ -133,6 +125,23 @@ impl World {
             engine,
             op: ids[0],
             lt: ids[1],
+        }
+    }
+
+    /// The same tools with another hub, which must know the same connections.
+    pub(crate) fn over(&self, store: Arc<dyn TaskStore>) -> Self {
+        let engine = Arc::new(engine(&self.openproject, &self.leantime, &store, &self.keys));
+        let orchestrator =
+            Orchestrator::builder(Arc::clone(&store), Arc::clone(&engine) as Arc<dyn SyncEngine>).build();
+        Self {
+            openproject: self.openproject.clone(),
+            leantime: self.leantime.clone(),
+            store,
+            keys: Arc::clone(&self.keys),
+            orchestrator,
+            engine,
+            op: self.op,
+            lt: self.lt,
         }
     }
 
@@ -280,6 +289,23 @@ impl World {
     pub(crate) async fn shutdown(self) {
         self.orchestrator.shutdown(Duration::from_secs(5)).await;
     }
+}
+
+fn engine(
+    openproject: &OpenProjectSimulator,
+    leantime: &LeantimeSimulator,
+    store: &Arc<dyn TaskStore>,
+    keys: &Arc<Keys>,
+) -> Engine {
+    let op: Arc<dyn Connector> = Arc::new(OpenProjectConnector::new(Arc::new(RouterTransport::new(
+        openproject.router(),
+    ))));
+    let lt: Arc<dyn Connector> = Arc::new(LeantimeConnector::new(Arc::new(RouterTransport::new(
+        leantime.router(),
+    ))));
+    Engine::new(Arc::clone(store), Arc::clone(keys) as Arc<dyn SecretStore>)
+        .with_connector(op)
+        .with_connector(lt)
 }
 
 /// A project that both tools and the hub have.
