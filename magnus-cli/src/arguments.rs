@@ -5,7 +5,7 @@ use magnus_core::model::Direction;
 
 use crate::command::{
     conflicts, connect, disconnect, halted, keys, map, map_status, map_users, migrate, plan, projects, resolve, retry,
-    serve, set, sync, task, tasks, tokens, undo, why,
+    serve, set, sync, task, tasks, tokens, undo, why, worker,
 };
 use crate::exit;
 
@@ -85,6 +85,8 @@ pub(crate) enum Command {
     Keys(keys::Command),
     /// Bring the hub's database up to date, also one of the predecessor
     Migrate(migrate::Arguments),
+    /// Carry out runs that are queued on a hub on Postgres, together with workers on other machines
+    Worker(worker::Arguments),
 }
 
 /// Reads a direction; a misspelt one is refused with the known ones.

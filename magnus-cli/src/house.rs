@@ -12,12 +12,15 @@ use magnus_core::secret::SecretStore;
 use magnus_core::store::{ServiceStore, StoreError, TaskStore};
 use magnus_leantime::LeantimeConnector;
 use magnus_openproject::OpenProjectConnector;
-use magnus_postgres::PostgresStore;
+use magnus_postgres::{PostgresOptions, PostgresStore};
 use magnus_seal::{MasterKey, SealedSecretStore};
 use magnus_sqlite::SqliteStore;
 use magnus_transport::{HttpOptions, HttpTransport, Transport};
 
 use crate::failure::Failure;
+
+/// Connections to a server that a command may use at once.
+const CONNECTIONS: u32 = 10;
 
 /// The opened hub.
 #[derive(Debug)]
@@ -39,13 +42,26 @@ enum Database {
 impl House {
     /// Opens the hub's database, by default the one in the platform's data directory.
     pub(crate) async fn open(database: Option<&str>) -> Result<Self, Failure> {
+        Self::open_with(database, CONNECTIONS).await
+    }
+
+    /// As [`open`](Self::open), with at most this many connections to a server.
+    pub(crate) async fn open_with(database: Option<&str>, connections: u32) -> Result<Self, Failure> {
         let location = location(database)?;
-        let opened = Database::open(&location).await;
+        let opened = Database::open(&location, connections).await;
         let database = opened
             .map_err(|error| Failure::from(error).about_database(&without_password(&location), origin(database)))?;
         let store = database.store();
         let hub = Hub::new(Arc::clone(&store));
         Ok(Self { database, store, hub })
+    }
+
+    /// The store, if it is on a server.
+    pub(crate) const fn postgres(&self) -> Option<&PostgresStore> {
+        match &self.database {
+            Database::Postgres(store) => Some(store),
+            Database::Sqlite(_) => None,
+        }
     }
 
     /// Closes the database, so that no side files are left.
@@ -109,7 +125,9 @@ fn bare_engine(store: Arc<dyn TaskStore>, secrets: Arc<dyn SecretStore>) -> Resu
 
 /// How the tools are spoken to.
 pub(crate) fn transport() -> Result<Arc<dyn Transport>, Failure> {
-    Ok(Arc::new(HttpTransport::new(HttpOptions::default())?))
+    // Named as leases are held: by its process.
+    let agent = format!("magnus/{} (process {})", env!("CARGO_PKG_VERSION"), std::process::id());
+    Ok(Arc::new(HttpTransport::new(HttpOptions::default().user_agent(agent))?))
 }
 
 /// An engine that knows all tools and speaks to them over this transport.
@@ -124,9 +142,10 @@ pub(crate) fn engine_over(
 }
 
 impl Database {
-    async fn open(location: &str) -> Result<Self, StoreError> {
+    async fn open(location: &str, connections: u32) -> Result<Self, StoreError> {
         if is_postgres(location) {
-            PostgresStore::open(location).await.map(Self::Postgres)
+            let options = PostgresOptions::new().connections(connections);
+            PostgresStore::open_with(location, options).await.map(Self::Postgres)
         } else {
             SqliteStore::open(location).await.map(Self::Sqlite)
         }

@@ -42,6 +42,13 @@ pub enum Event {
         /// How far.
         progress: Progress,
     },
+    /// Somebody asked for it to stop.
+    CancelRequested {
+        /// The run.
+        run_id: RunId,
+        /// The connection.
+        connection_id: ConnectionId,
+    },
     /// It ended.
     RunFinished {
         /// The run.

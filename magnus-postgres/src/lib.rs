@@ -5,6 +5,7 @@ mod columns;
 mod commit;
 mod conflicts;
 mod error;
+mod exchange;
 mod failures;
 mod history;
 mod hub;
@@ -16,6 +17,8 @@ mod migrate;
 mod open;
 mod options;
 mod projects;
+#[cfg(feature = "workers")]
+mod queue;
 mod runs;
 mod schema;
 mod search;
@@ -24,6 +27,9 @@ mod settings;
 mod tasks;
 mod upgrade;
 
+pub use exchange::PostgresExchange;
 pub use open::PostgresStore;
 pub use options::PostgresOptions;
+#[cfg(feature = "workers")]
+pub use queue::GraphileQueue;
 pub use upgrade::{Change, Upgrade, check_upgrade, upgrade};

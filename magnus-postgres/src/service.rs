@@ -11,7 +11,7 @@ use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
 
 use crate::columns::{Columns, text};
-use crate::error::failed;
+use crate::error::{failed, patiently};
 use crate::open::finish;
 use crate::schema::Schema;
 use crate::{PostgresStore, runs, search};
@@ -102,6 +102,41 @@ impl ServiceStore for PostgresStore {
             asked_by_person,
             failures_in_a_row: u32::try_from(failures.count()).unwrap_or(RunDigest::MOST_FAILURES),
         })
+    }
+
+    async fn prune_runs(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        // Rows that another process prunes right now are left to it. Rows of the predecessor have no request.
+        const PRUNE: &str = "
+             WITH old AS (
+                 SELECT run.id FROM {hub}.magnus_sync_log AS run
+                 WHERE run.completed_at < $1 AND run.connection_id IS NOT NULL AND run.status NOT IN ('queued', 'started')
+                   AND EXISTS (SELECT 1 FROM {hub}.magnus_sync_log AS newer
+                               WHERE newer.connection_id = run.connection_id
+                                 AND (newer.queued_at, newer.id) > (run.queued_at, run.id))
+                   AND (run.status NOT IN ('completed', 'partial')
+                        OR EXISTS (SELECT 1 FROM {hub}.magnus_sync_log AS newer
+                                   WHERE newer.connection_id = run.connection_id
+                                     AND newer.status IN ('completed', 'partial')
+                                     AND (newer.queued_at, newer.id) > (run.queued_at, run.id)))
+                   AND (coalesce(run.request ->> 'trigger', '') <> 'manual'
+                        OR EXISTS (SELECT 1 FROM {hub}.magnus_sync_log AS newer
+                                   WHERE newer.connection_id = run.connection_id
+                                     AND newer.request ->> 'trigger' = 'manual'
+                                     AND (newer.queued_at, newer.id) > (run.queued_at, run.id)))
+                 ORDER BY run.completed_at, run.id LIMIT $2
+                 FOR UPDATE OF run SKIP LOCKED
+             ), journal AS (
+                 DELETE FROM {hub}.magnus_intents WHERE settled AND run_id IN (SELECT id FROM old)
+             )
+             DELETE FROM {hub}.magnus_sync_log WHERE id IN (SELECT id FROM old)";
+        let pruned = patiently!(
+            "prune runs",
+            sqlx::query(self.sql(PRUNE))
+                .bind(before)
+                .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+                .execute(self.pool())
+        )?;
+        Ok(pruned.rows_affected())
     }
 
     async fn run_events(&self, after: i64, limit: usize) -> Result<Vec<RunEvent>, StoreError> {

@@ -110,6 +110,54 @@ impl ServiceStore for SqliteStore {
         })
     }
 
+    async fn prune_runs(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        const OPERATION: &str = "prune runs";
+        const OLD: &str = "
+             SELECT run.id FROM magnus_sync_log AS run
+             WHERE run.completed_at < ? AND run.status NOT IN ('queued', 'started')
+               AND EXISTS (SELECT 1 FROM magnus_sync_log AS newer
+                           WHERE newer.connection_id = run.connection_id
+                             AND (newer.queued_at, newer.id) > (run.queued_at, run.id))
+               AND (run.status NOT IN ('completed', 'partial')
+                    OR EXISTS (SELECT 1 FROM magnus_sync_log AS newer
+                               WHERE newer.connection_id = run.connection_id AND newer.status IN ('completed', 'partial')
+                                 AND (newer.queued_at, newer.id) > (run.queued_at, run.id)))
+               AND (json_extract(run.request, '$.trigger') <> 'manual'
+                    OR EXISTS (SELECT 1 FROM magnus_sync_log AS newer
+                               WHERE newer.connection_id = run.connection_id
+                                 AND json_extract(newer.request, '$.trigger') = 'manual'
+                                 AND (newer.queued_at, newer.id) > (run.queued_at, run.id)))
+             ORDER BY run.completed_at, run.id LIMIT ?";
+        // Asked with every look: the write lock is taken only if there is something to delete.
+        let old: Vec<String> = sqlx::query_scalar(OLD)
+            .bind(to_text(before))
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(self.readers())
+            .await
+            .map_err(failed(OPERATION))?;
+        if old.is_empty() {
+            return Ok(0);
+        }
+        let mut transaction = self.begin(OPERATION).await?;
+        let mut pruned = 0;
+        for id in old {
+            // A run that is over stays as it is, so what was found still holds.
+            sqlx::query("DELETE FROM magnus_intents WHERE settled = 1 AND run_id = ?")
+                .bind(&id)
+                .execute(&mut *transaction)
+                .await
+                .map_err(failed(OPERATION))?;
+            let done = sqlx::query("DELETE FROM magnus_sync_log WHERE id = ?")
+                .bind(&id)
+                .execute(&mut *transaction)
+                .await
+                .map_err(failed(OPERATION))?;
+            pruned += done.rows_affected();
+        }
+        finish(transaction, OPERATION).await?;
+        Ok(pruned)
+    }
+
     async fn run_events(&self, after: i64, limit: usize) -> Result<Vec<RunEvent>, StoreError> {
         let rows = sqlx::query("SELECT * FROM magnus_run_events WHERE sequence > ? ORDER BY sequence LIMIT ?")
             .bind(after)

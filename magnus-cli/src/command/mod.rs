@@ -23,12 +23,30 @@ pub(crate) mod tasks;
 pub(crate) mod tokens;
 pub(crate) mod undo;
 pub(crate) mod why;
+pub(crate) mod worker;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use magnus_core::clock::SystemClock;
+use magnus_core::orchestrator::Orchestrator;
+use magnus_core::store::ServiceStore;
 
 use crate::answer::Answer;
 use crate::arguments::{Arguments, Command};
 use crate::demo;
 use crate::failure::Failure;
 use crate::house::House;
+
+/// Keeps the schedules and prunes the run log, until the orchestrator shuts down.
+fn keep_house(orchestrator: &Orchestrator, store: &Arc<dyn ServiceStore>, log_kept: Option<Duration>) {
+    let (keeper, service) = (orchestrator.clone(), Arc::clone(store));
+    tokio::spawn(async move { keeper.keep_schedules(service, Arc::new(SystemClock)).await });
+    if let Some(kept) = log_kept {
+        let (keeper, service) = (orchestrator.clone(), Arc::clone(store));
+        tokio::spawn(async move { keeper.keep_log(service, Arc::new(SystemClock), kept).await });
+    }
+}
 
 /// Carries out what the command line asks for.
 pub(crate) async fn run(arguments: Arguments) -> Result<Answer, Failure> {
@@ -38,6 +56,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Answer, Failure> {
     if let Command::Migrate(options) = arguments.command {
         return migrate::run(arguments.database.as_deref(), options).await;
     }
+    if let Command::Worker(options) = arguments.command {
+        return worker::run(arguments.database.as_deref(), options).await;
+    }
     if let Command::Serve(options) = arguments.command {
         return serve::run(arguments.database.as_deref(), options).await;
     }
@@ -45,6 +66,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Answer, Failure> {
     let answer = match arguments.command {
         Command::Demo => demo::run(arguments.json).await,
         Command::Migrate(options) => migrate::run(arguments.database.as_deref(), options).await,
+        Command::Worker(options) => worker::run(arguments.database.as_deref(), options).await,
         Command::Serve(options) => serve::run(arguments.database.as_deref(), options).await,
         Command::Tokens(command) => tokens::run(&house, command).await,
         Command::Keys(command) => keys::run(&house, command).await,

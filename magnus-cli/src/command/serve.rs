@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use axum::serve::ListenerExt as _;
 use clap::Args;
-use magnus_core::clock::SystemClock;
 use magnus_core::orchestrator::Orchestrator;
+use magnus_core::queue::RunQueue;
 use magnus_http::{RemoteCalls, ServiceOptions};
+use magnus_postgres::{GraphileQueue, PostgresExchange};
 use magnus_seal::SealedSecretStore;
 use secrecy::SecretString;
 use serde_json::json;
@@ -21,7 +22,7 @@ use crate::house::{self, House};
 use crate::plain;
 use crate::service::metered::Metered;
 use crate::service::switch::Switch;
-use crate::signals::{asked_to_stop, lease_ttl};
+use crate::signals::{asked_to_stop, lease_ttl, log_kept};
 
 /// How often a database that is away is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(3);
@@ -55,6 +56,9 @@ pub(crate) struct Arguments {
     /// The most runs that go on at once
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
     concurrency: u16,
+    /// Only answer; runs are left to `magnus worker`, on a hub on Postgres
+    #[arg(long)]
+    no_runs: bool,
     /// How many seconds started writes may take to end when the service is stopped
     #[arg(long, default_value_t = 20, value_name = "SECONDS")]
     grace: u64,
@@ -144,6 +148,7 @@ async fn work(
             }
         }
     };
+    let log_kept = log_kept()?;
     let calls = RemoteCalls::default();
     let store = house.service();
     let key = house.master_key()?;
@@ -159,10 +164,16 @@ async fn work(
         Arc::clone(&house.store),
         Arc::clone(&secrets),
     ));
-    let orchestrator = Orchestrator::builder(Arc::clone(&house.store), engine)
+    let mut orchestrator = Orchestrator::builder(Arc::clone(&house.store), engine)
         .lease_ttl(lease_ttl()?)
-        .concurrency(usize::from(arguments.concurrency))
-        .build();
+        .concurrency(usize::from(arguments.concurrency));
+    if arguments.no_runs {
+        orchestrator = orchestrator.queue(workers_queue(&house).await?);
+    }
+    if let Some(store) = house.postgres() {
+        orchestrator = orchestrator.exchange(Arc::new(PostgresExchange::new(store)));
+    }
+    let orchestrator = orchestrator.build();
     let webhook_secrets = Arc::new(SealedSecretStore::for_webhooks(Arc::clone(&house.store), &key));
     let mut options = ServiceOptions::new(Arc::clone(&store), probe, secrets, webhook_secrets);
     options.open_without_tokens = address.ip().is_loopback();
@@ -186,13 +197,22 @@ async fn work(
     if !resumed.is_empty() {
         tracing::info!(runs = resumed.len(), "runs that a process before left behind go on");
     }
-    let keeper = orchestrator.clone();
-    tokio::spawn(async move { keeper.keep_schedules(store, Arc::new(SystemClock)).await });
+    super::keep_house(&orchestrator, &store, log_kept);
     switch.to(magnus_http::router(orchestrator.clone(), options));
     if !is_told {
         ready();
     }
     Ok((house, orchestrator))
+}
+
+/// Where workers hear of runs.
+async fn workers_queue(house: &House) -> Result<Arc<dyn RunQueue>, Failure> {
+    let Some(store) = house.postgres() else {
+        return Err(Failure::usage(
+            "--no-runs leaves runs to workers, and they need a hub on Postgres",
+        ));
+    };
+    Ok(Arc::new(GraphileQueue::open(store, 1).await?))
 }
 
 async fn address(text: &str) -> Result<SocketAddr, Failure> {

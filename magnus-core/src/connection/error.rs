@@ -47,6 +47,8 @@ pub enum ConnectionErrorKind {
     Protocol,
     /// The tool cannot do this; see its capabilities.
     Unsupported,
+    /// The right to write ran out before it was sent: another process may run this connection by now.
+    LeaseLost,
 }
 
 impl ConnectionErrorKind {
@@ -78,6 +80,7 @@ impl ConnectionErrorKind {
             Self::Timeout => "no answer in time",
             Self::Protocol => "answer not understood",
             Self::Unsupported => "not supported",
+            Self::LeaseLost => "not sent",
         }
     }
 }

@@ -4,6 +4,7 @@ mod capability;
 mod error;
 mod ext;
 mod request;
+mod right;
 mod translator;
 mod waiting;
 
@@ -22,6 +23,7 @@ pub use request::{
     CreateTask, DeleteTask, FindCreated, Identity, ListIds, ListProjects, ListTasks, Page, PageToken, ProjectReading,
     ReadTask, Reading, RemoteWrite, UpdateTask, Written, WrittenTask,
 };
+pub(crate) use right::{in_right_of, may_write};
 pub use translator::{Choice, Decoded, Encoded, Translator};
 pub(crate) use waiting::Meter;
 pub use waiting::wait_until;

@@ -9,11 +9,14 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use super::right::may_write;
+
 tokio::task_local! {
     static METER: Meter;
 }
 
-/// Waits until an instant because the tool is to be spared. The layers' time limits and retries leave this time out.
+/// Waits until an instant because the tool is to be spared. The layers' time limits and retries leave this time out. A turn
+/// that comes when the lease of the run is gone never comes: the run is being dropped, and must not write any more.
 ///
 /// # Cancellation
 /// Safe: nothing is lost but the waiting.
@@ -25,6 +28,9 @@ pub async fn wait_until(instant: Instant) {
     // Counted beforehand, so that a limit which strikes during the wait knows of it.
     let _ = METER.try_with(|meter| meter.add(wait));
     sleep_until(instant).await;
+    if !may_write() {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Adds up what the calls measured with it waited for their turns.

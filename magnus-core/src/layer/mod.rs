@@ -6,12 +6,14 @@
 //! 1. **trace** sees each call once, with all that was done for it;
 //! 2. **retry** repeats what may be repeated;
 //! 3. **pace** lets each try wait for its turn, also those of retries;
-//! 4. **time limit** bounds one try. Outside of the retries it would cut them off, and outside of the pace it would
+//! 4. **right** lets no write out once the lease of its run is gone;
+//! 5. **time limit** bounds one try. Outside of the retries it would cut them off, and outside of the pace it would
 //!    count the waiting as silence of the tool.
 
 mod around;
 mod pace;
 mod retry;
+mod right;
 #[cfg(test)]
 mod scripted;
 mod time_limit;
@@ -82,6 +84,7 @@ impl Layers {
     #[must_use]
     pub fn wrap(&self, name: impl Into<String>, connection: Arc<dyn Connection>) -> Arc<dyn Connection> {
         let connection = Around::wrap(connection, time_limit::TimeLimit::new(self.time_limit));
+        let connection = Around::wrap(connection, right::Right);
         let connection = Around::wrap(connection, pace::Pace::new(self.pace));
         let connection = Around::wrap(connection, retry::Retry::new(self.retry));
         Around::wrap(connection, trace::Trace::new(name.into()))

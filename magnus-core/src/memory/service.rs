@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 
 use super::MemoryStore;
-use crate::model::{AccessToken, ConnectionId, Run, RunState, TokenId, Trigger};
+use crate::model::{AccessToken, ConnectionId, IntentState, Run, RunId, RunState, Timestamp, TokenId, Trigger};
 use crate::store::{
     OnceAnswer, OnceEntry, OnceRequest, RunDigest, RunEvent, RunPage, RunQuery, ServiceStore, StoreError,
     StoreErrorKind, TaskCounts, TaskCursor, TaskSearch, TaskSearchPage, TaskSource,
@@ -62,6 +62,36 @@ impl ServiceStore for MemoryStore {
             asked_by_person: runs.iter().any(|run| run.request.trigger == Trigger::Manual),
             failures_in_a_row: u32::try_from(failures.count()).unwrap_or(RunDigest::MOST_FAILURES),
         })
+    }
+
+    async fn prune_runs(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        let mut tables = self.tables();
+        let tables = &mut *tables;
+        let age = |run: &Run| (run.queued_at, run.id);
+        let is_success = |run: &Run| matches!(run.state, RunState::Completed | RunState::Partial);
+        let is_by_person = |run: &Run| run.request.trigger == Trigger::Manual;
+        let is_kept = |run: &Run| {
+            let newer = || {
+                let others = tables.runs.values();
+                others.filter(|other| other.connection_id == run.connection_id && age(other) > age(run))
+            };
+            newer().next().is_none()
+                || (is_success(run) && !newer().any(is_success))
+                || (is_by_person(run) && !newer().any(is_by_person))
+        };
+        let mut old: Vec<&Run> = tables
+            .runs
+            .values()
+            .filter(|run| run.state.is_final() && run.completed_at.is_some_and(|at| at < before) && !is_kept(run))
+            .collect();
+        old.sort_by_key(|run| (run.completed_at, run.id));
+        let old: Vec<RunId> = old.into_iter().take(limit).map(|run| run.id).collect();
+        tables.runs.retain(|id, _| !old.contains(id));
+        tables.run_events.retain(|event| !old.contains(&event.run_id));
+        tables
+            .intents
+            .retain(|_, intent| !(matches!(intent.state, IntentState::Settled { .. }) && old.contains(&intent.run_id)));
+        Ok(u64::try_from(old.len()).unwrap_or(u64::MAX))
     }
 
     async fn run_events(&self, after: i64, limit: usize) -> Result<Vec<RunEvent>, StoreError> {

@@ -6,12 +6,14 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc};
 use uuid::Uuid;
 
-use super::Orchestrator;
 use super::limits::Limits;
 use super::registry::Registry;
 use super::shared::{Options, Shared, Stopping};
 use super::supervisor::Supervisor;
+use super::{Orchestrator, exchanging};
 use crate::engine::SyncEngine;
+use crate::exchange::EventExchange;
+use crate::queue::RunQueue;
 use crate::store::TaskStore;
 
 /// Events that a slow listener may fall behind before it misses some.
@@ -23,6 +25,8 @@ pub struct OrchestratorBuilder {
     store: Arc<dyn TaskStore>,
     engine: Arc<dyn SyncEngine>,
     options: Options,
+    queue: Option<Arc<dyn RunQueue>>,
+    exchange: Option<Arc<dyn EventExchange>>,
     in_all: usize,
     per_host: usize,
 }
@@ -41,6 +45,8 @@ impl Orchestrator {
                 lease_poll: Duration::from_secs(1),
                 patience: Duration::from_secs(90),
             },
+            queue: None,
+            exchange: None,
             in_all: 16,
             per_host: 2,
         }
@@ -91,6 +97,22 @@ impl OrchestratorBuilder {
         self
     }
 
+    /// Announces runs on this queue instead of carrying them out: whoever [works](Orchestrator::work) on it does that, this
+    /// process or another one. Runs are followed here as if they went on here.
+    #[must_use]
+    pub fn queue(mut self, queue: Arc<dyn RunQueue>) -> Self {
+        self.queue = Some(queue);
+        self
+    }
+
+    /// Exchanges events with the other processes on the hub: what happens to their runs is told here as well, and the other
+    /// way round. Without it, what other processes did is found by looking at the run log.
+    #[must_use]
+    pub fn exchange(mut self, exchange: Arc<dyn EventExchange>) -> Self {
+        self.exchange = Some(exchange);
+        self
+    }
+
     /// Starts the supervisor.
     ///
     /// # Panics
@@ -98,6 +120,11 @@ impl OrchestratorBuilder {
     #[must_use]
     pub fn build(self) -> Orchestrator {
         let (commands, receiver) = mpsc::unbounded_channel();
+        let outgoing = self.exchange.clone().map(|exchange| {
+            let (outgoing, events) = mpsc::unbounded_channel();
+            tokio::spawn(exchanging::pass_on(exchange, events));
+            outgoing
+        });
         let shared = Arc::new(Shared {
             store: self.store,
             engine: self.engine,
@@ -107,8 +134,14 @@ impl OrchestratorBuilder {
             events: broadcast::channel(EVENTS_KEPT).0,
             stopping: Stopping::default(),
             ripples: super::ripple::Ripples::default(),
+            queue: self.queue,
+            attending: super::attending::Attending::default(),
+            outgoing,
             commands: commands.downgrade(),
         });
+        if let Some(exchange) = self.exchange {
+            tokio::spawn(exchanging::hear(Arc::clone(&shared), exchange));
+        }
         tokio::spawn(Supervisor::new(Arc::clone(&shared), receiver).run());
         Orchestrator { shared, commands }
     }

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::ending::{Conclusion, Stop, judge, write_down};
 use super::heartbeat::Heartbeat;
 use super::shared::Shared;
+use crate::connection::in_right_of;
 use crate::engine::{LeaseWatch, Progress, RunContext};
 use crate::event::Event;
 use crate::model::{Run, RunReport, RunState};
@@ -85,7 +86,8 @@ async fn watch_over(
     lost: &CancellationToken,
 ) -> (Conclusion, Option<Stop>) {
     let cancellation = context.cancellation.clone();
-    let work = AssertUnwindSafe(shared.engine.run(run.request.clone(), context)).catch_unwind();
+    let work = in_right_of(context.lease.clone(), shared.engine.run(run.request.clone(), context));
+    let work = AssertUnwindSafe(work).catch_unwind();
     let mut work = std::pin::pin!(work);
     let mut stop = None;
     let stopping = &shared.stopping;

@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use super::ending;
 use super::execution::carry_out;
+use super::limits::Turn;
 use super::shared::Shared;
 use crate::engine::{RunError, RunErrorKind};
 use crate::event::Event;
@@ -17,7 +18,7 @@ use crate::store::{Fence, Lease, LeaseAnswer};
 const MOST_FAILURES: u32 = 5;
 
 /// What to do after a look at the connection.
-enum Next {
+pub(super) enum Next {
     /// Look again now.
     Look,
     /// Look again after this time: another process has the connection.
@@ -30,7 +31,12 @@ pub(super) async fn drive(shared: Arc<Shared>, connection: ConnectionId) {
     let closed = &shared.stopping.closed;
     let mut failures = 0;
     while !closed.is_cancelled() {
-        let wait = match look(&shared, connection).await {
+        let looked = if shared.queue.is_some() {
+            super::attending::follow(&shared, connection).await
+        } else {
+            look(&shared, connection, None).await
+        };
+        let wait = match looked {
             Ok(Next::Look) => {
                 failures = 0;
                 continue;
@@ -59,7 +65,12 @@ pub(super) async fn drive(shared: Arc<Shared>, connection: ConnectionId) {
     shared.give_up_waiting(connection, RunErrorKind::ShuttingDown, &message);
 }
 
-async fn look(shared: &Arc<Shared>, connection: ConnectionId) -> Result<Next, RunError> {
+/// Looks whether something is queued, and carries it out. Whoever has no turn yet waits for one.
+pub(super) async fn look(
+    shared: &Arc<Shared>,
+    connection: ConnectionId,
+    turn: Option<&Turn>,
+) -> Result<Next, RunError> {
     let standing = stand(shared, connection).await?;
     if !standing.queued {
         if !standing.elsewhere {
@@ -74,9 +85,12 @@ async fn look(shared: &Arc<Shared>, connection: ConnectionId) -> Result<Next, Ru
         shared.give_up_waiting(connection, RunErrorKind::UnknownConnection, message);
         return Ok(Next::Stop);
     };
-    let _turn = tokio::select! {
-        turn = shared.limits.turn(&settings.url) => turn,
-        () = shared.stopping.closed.cancelled() => return Ok(Next::Look),
+    let _turn = match turn {
+        Some(_) => None,
+        None => tokio::select! {
+            turn = shared.limits.turn(&settings.url) => Some(turn),
+            () = shared.stopping.closed.cancelled() => return Ok(Next::Look),
+        },
     };
     let asked_at = Instant::now();
     let options = &shared.options;
@@ -94,7 +108,7 @@ async fn look(shared: &Arc<Shared>, connection: ConnectionId) -> Result<Next, Ru
 }
 
 /// Where the runs of a connection stand that are not over.
-struct Standing {
+pub(super) struct Standing {
     /// One is queued.
     queued: bool,
     /// One that somebody here waits for goes on in another process.
@@ -104,16 +118,22 @@ struct Standing {
 /// Looks at the run log, and tells those who wait for runs that are over.
 async fn stand(shared: &Shared, connection: ConnectionId) -> Result<Standing, RunError> {
     let unfinished = shared.store.unfinished_runs().await?;
-    let queued = unfinished
+    let mut standing = tell_those_who_wait(shared, connection).await?;
+    standing.queued |= unfinished
         .iter()
         .any(|run| run.connection_id == connection && run.state == RunState::Queued);
+    Ok(standing)
+}
+
+/// Tells those who wait for runs of a connection that are over, and answers where the others stand.
+pub(super) async fn tell_those_who_wait(shared: &Shared, connection: ConnectionId) -> Result<Standing, RunError> {
     let mut standing = Standing {
-        queued,
+        queued: false,
         elsewhere: false,
     };
     for id in shared.registry.waiting(connection) {
         match shared.store.run(id).await? {
-            Some(run) if run.state.is_final() => shared.tell_end(run),
+            Some(run) if run.state.is_final() => shared.tell_end_here(run),
             Some(run) if run.state == RunState::Queued => standing.queued = true,
             Some(_) => standing.elsewhere = true,
             None => {
@@ -135,7 +155,7 @@ async fn stand(shared: &Shared, connection: ConnectionId) -> Result<Standing, Ru
 fn tell_holder(shared: &Shared, connection: ConnectionId, holder: &str) {
     for run_id in shared.registry.waiting(connection) {
         if shared.registry.set_holder(run_id, holder) {
-            shared.tell(Event::RunWaiting {
+            shared.tell_here(Event::RunWaiting {
                 run_id,
                 connection_id: connection,
                 holder: holder.to_owned(),

@@ -31,20 +31,31 @@ impl Limits {
     /// Waits for a turn against the host of this URL. The host comes first, so that a queue before a slow host does not
     /// use up what all share.
     pub(super) async fn turn(&self, url: &str) -> Turn {
-        let host = {
-            let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-            let host = hosts
-                .entry(host_of(url))
-                .or_insert_with(|| Arc::new(Semaphore::new(self.per_host)));
-            Arc::clone(host)
-        };
         // The semaphores are never closed, so both permits are there.
-        let host = host.acquire_owned().await.ok();
+        let host = self.host(url).acquire_owned().await.ok();
         let in_all = Arc::clone(&self.in_all).acquire_owned().await.ok();
         Turn {
             _host: host,
             _in_all: in_all,
         }
+    }
+
+    /// A turn against the host of this URL, if one is free right now.
+    pub(super) fn turn_now(&self, url: &str) -> Option<Turn> {
+        let host = self.host(url).try_acquire_owned().ok()?;
+        let in_all = Arc::clone(&self.in_all).try_acquire_owned().ok()?;
+        Some(Turn {
+            _host: Some(host),
+            _in_all: Some(in_all),
+        })
+    }
+
+    fn host(&self, url: &str) -> Arc<Semaphore> {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let host = hosts
+            .entry(host_of(url))
+            .or_insert_with(|| Arc::new(Semaphore::new(self.per_host)));
+        Arc::clone(host)
     }
 }
 
@@ -59,6 +70,17 @@ fn host_of(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_whose_turns_are_taken_leaves_those_of_others() {
+        let limits = Limits::new(3, 1);
+        let first = limits.turn_now("https://slow.example.org/a");
+        assert!(first.is_some());
+        assert!(limits.turn_now("https://slow.example.org/b").is_none());
+        assert!(limits.turn_now("https://other.example.org").is_some());
+        drop(first);
+        assert!(limits.turn_now("https://slow.example.org/b").is_some());
+    }
 
     #[test]
     fn connections_to_one_host_are_recognised_by_host_and_port() {

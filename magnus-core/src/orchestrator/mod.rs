@@ -20,8 +20,10 @@
 //! A process that dies leaves its runs `started` until their leases expire; [`Orchestrator::status`] and
 //! [`Orchestrator::recover`] see to it then.
 
+mod attending;
 mod builder;
 mod ending;
+mod exchanging;
 mod execution;
 mod handle;
 mod heartbeat;
@@ -30,6 +32,7 @@ mod limits;
 mod planning;
 mod recovery;
 mod registry;
+mod retention;
 mod ripple;
 mod rounds;
 mod schedule;
@@ -47,7 +50,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::engine::{Progress, RunError, RunErrorKind};
 use crate::event::Event;
-use crate::model::{ConnectionId, Direction, Run, RunId, RunRequest};
+use crate::model::{ConnectionId, Direction, Run, RunId, RunRequest, RunState};
 
 use shared::Shared;
 use supervisor::Command;
@@ -106,6 +109,12 @@ impl Orchestrator {
     pub async fn cancel(&self, run: RunId) -> Result<Option<Run>, RunError> {
         let answer = self.shared.store.request_cancel(run).await?;
         self.shared.registry.cancel(run);
+        if let Some(going) = answer.as_ref().filter(|run| run.state == RunState::Started) {
+            self.shared.tell(Event::CancelRequested {
+                run_id: run,
+                connection_id: going.connection_id,
+            });
+        }
         // One that waited is over now, and its lane may itself wait for long.
         if let Some(run) = answer.clone().filter(|run| run.state.is_final()) {
             self.shared.tell_end(run);

@@ -51,6 +51,19 @@ pub(super) async fn take_up_abandoned(shared: &Shared) -> Result<(), RunError> {
     Ok(())
 }
 
+/// Queues a new run for each connection whose newest one is `interrupted`: whoever marked it may have died before he could.
+pub(super) async fn take_up_interrupted(shared: &Shared) -> Result<(), RunError> {
+    for run in newest_of_each(shared.store.recent_runs(LOOK_BACK).await?) {
+        if run.state != RunState::Interrupted {
+            continue;
+        }
+        if let Some(request) = resumable(shared, &run).await {
+            shared.enqueue(request).await?;
+        }
+    }
+    Ok(())
+}
+
 /// The request that takes up a run; none if the connection does not allow it any more.
 async fn resumable(shared: &Shared, run: &Run) -> Option<RunRequest> {
     let request = run.request.clone().trigger(Trigger::Resume);

@@ -55,7 +55,12 @@ impl Entry {
 #[derive(Debug, Default)]
 pub(super) struct Registry {
     entries: Mutex<HashMap<RunId, Entry>>,
+    /// How far runs have come that go on in other processes and that nobody waits for here.
+    elsewhere: Mutex<HashMap<RunId, watch::Sender<Progress>>>,
 }
+
+/// The most runs of other processes whose progress is kept. Those of processes that died are never told to be over.
+const MOST_ELSEWHERE: usize = 1000;
 
 impl Registry {
     fn entries(&self) -> MutexGuard<'_, HashMap<RunId, Entry>> {
@@ -89,7 +94,35 @@ impl Registry {
     }
 
     pub(super) fn progress(&self, run: RunId) -> Option<watch::Receiver<Progress>> {
-        self.entries().get(&run).map(|entry| entry.progress.subscribe())
+        let here = self.entries().get(&run).map(|entry| entry.progress.subscribe());
+        here.or_else(|| self.elsewhere().get(&run).map(watch::Sender::subscribe))
+    }
+
+    fn elsewhere(&self) -> MutexGuard<'_, HashMap<RunId, watch::Sender<Progress>>> {
+        self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes how far a run has come that goes on in another process.
+    pub(super) fn note_elsewhere(&self, run: RunId, progress: Progress) {
+        if let Some(entry) = self.entries().get(&run) {
+            if !entry.active {
+                entry.progress.send_replace(progress);
+            }
+            return;
+        }
+        let mut elsewhere = self.elsewhere();
+        if elsewhere.len() >= MOST_ELSEWHERE {
+            elsewhere.clear();
+        }
+        elsewhere
+            .entry(run)
+            .or_insert_with(|| watch::channel(progress).0)
+            .send_replace(progress);
+    }
+
+    /// Forgets a run of another process that is over.
+    pub(super) fn forget_elsewhere(&self, run: RunId) {
+        self.elsewhere().remove(&run);
     }
 
     pub(super) fn cancel(&self, run: RunId) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use super::attending::{Attending, SharedQueue};
 use super::limits::Limits;
 use super::registry::{Ended, Entry, Registry};
 use super::ripple::Ripples;
@@ -60,6 +61,11 @@ pub(super) struct Shared {
     pub(super) events: broadcast::Sender<Event>,
     pub(super) stopping: Stopping,
     pub(super) ripples: Ripples,
+    /// Where runs are announced that any process may carry out; none: this one carries out its own.
+    pub(super) queue: SharedQueue,
+    pub(super) attending: Attending,
+    /// What happened here, for other processes; none: nobody passes it on.
+    pub(super) outgoing: Option<mpsc::UnboundedSender<Event>>,
     /// Weak, so that lanes do not keep alive an orchestrator that everybody else let go.
     pub(super) commands: mpsc::WeakUnboundedSender<Command>,
 }
@@ -84,6 +90,7 @@ impl Shared {
                 connection_id: run.connection_id,
             });
         }
+        self.announce(run.connection_id).await;
         // Only now: the lane that looks after this knows of whoever waits for the run.
         self.wake(run.connection_id);
         Ok((entry, joined))
@@ -108,20 +115,42 @@ impl Shared {
 
     /// Tells everybody how a run ended.
     pub(super) fn tell_end(&self, run: Run) {
-        let event = Event::RunFinished {
-            run_id: run.id,
-            connection_id: run.connection_id,
-            state: run.state,
-            counts: run.report.counts,
-            message: run.error_message.clone(),
-        };
+        let event = finished(&run);
         if self.registry.end(run.id, Ended::Run(Box::new(run))) {
             self.tell(event);
         }
     }
 
+    /// Tells everybody in this process how a run of another one ended.
+    pub(super) fn tell_end_here(&self, run: Run) {
+        let event = finished(&run);
+        if self.registry.end(run.id, Ended::Run(Box::new(run))) {
+            self.tell_here(event);
+        }
+    }
+
+    /// Tells everybody, in other processes too, what happened here.
     pub(super) fn tell(&self, event: Event) {
+        if let Some(outgoing) = &self.outgoing {
+            // It is closed only when nobody is left to pass it on.
+            outgoing.send(event.clone()).unwrap_or_default();
+        }
+        self.tell_here(event);
+    }
+
+    /// Tells everybody in this process.
+    pub(super) fn tell_here(&self, event: Event) {
         // Nobody listens: nobody misses it.
         let _listeners = self.events.send(event).unwrap_or_default();
+    }
+}
+
+fn finished(run: &Run) -> Event {
+    Event::RunFinished {
+        run_id: run.id,
+        connection_id: run.connection_id,
+        state: run.state,
+        counts: run.report.counts,
+        message: run.error_message.clone(),
     }
 }

@@ -132,11 +132,14 @@ impl Supervisor {
         let stopping = &shared.stopping;
         stopping.closed.cancel();
         stopping.stop.cancel();
-        if timeout(grace, self.drain()).await.is_ok() {
+        let attending = &shared.attending;
+        let over = async { tokio::join!(self.drain(), attending.is_over()) };
+        if timeout(grace, over).await.is_ok() {
             return;
         }
         stopping.leave.cancel();
-        if timeout(LAST_WORDS, self.drain()).await.is_err() {
+        let over = async { tokio::join!(self.drain(), attending.is_over()) };
+        if timeout(LAST_WORDS, over).await.is_err() {
             tracing::error!("the store does not answer; runs are left to be found when their leases expire");
             self.tasks.shutdown().await;
         }

@@ -11,6 +11,8 @@ mod step;
 mod support;
 
 use magnus_core::model::ConflictPolicy;
+use magnus_postgres::PostgresStore;
+use magnus_testkit::postgres::Database;
 use magnus_testkit::sim::openproject::{OpenProjectOptions, Workflow};
 use play::{Play, Tool};
 use proptest::prelude::*;
@@ -43,12 +45,45 @@ fn play(policy: ConflictPolicy, openproject: OpenProjectOptions, tools: &[Tool],
         .build()
         .unwrap();
     runtime.block_on(async {
-        let mut play = Play::new(policy, openproject, tools).await;
+        let mut play = Play::new(policy, openproject, tools, None).await;
         for step in steps {
             play.play(step).await;
         }
         play.check().await;
     });
+}
+
+/// As [`play`] with both tools, with the hub in a database of its own on the server for tests.
+fn play_on_a_server(policy: ConflictPolicy, openproject: OpenProjectOptions, steps: Vec<Step>) {
+    static EMPTY: tokio::sync::OnceCell<Database> = tokio::sync::OnceCell::const_new();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let empty = EMPTY.get_or_init(|| async {
+            let database = Database::new().await;
+            PostgresStore::open(database.url()).await.unwrap().close().await;
+            database
+        });
+        let database = empty.await.copy().await;
+        let mut play = Play::new(policy, openproject, BOTH, Some(&database)).await;
+        for step in steps {
+            play.play(step).await;
+        }
+        play.check().await;
+        drop(play);
+        database.remove().await;
+    });
+}
+
+/// Fewer on a server, where each case makes a database, unless `PROPTEST_CASES` asks for a number.
+fn cases_on_a_server() -> u32 {
+    if std::env::var_os("PROPTEST_CASES").is_some() {
+        cases()
+    } else {
+        40
+    }
 }
 
 fn config(cases: u32) -> ProptestConfig {
@@ -118,5 +153,19 @@ proptest! {
     #[test]
     fn all_converge_through_crashes_and_lost_answers_when_the_hub_wins(steps in broken_steps(BOTH.len())) {
         play(ConflictPolicy::HubWins, wilful(), BOTH, steps);
+    }
+}
+
+proptest! {
+    #![proptest_config(config(cases_on_a_server()))]
+
+    #[test]
+    fn the_hub_and_both_tools_converge_when_people_decide_on_postgres(steps in broken_steps(BOTH.len())) {
+        play_on_a_server(ConflictPolicy::Manual, OpenProjectOptions::default(), steps);
+    }
+
+    #[test]
+    fn all_converge_with_a_tool_that_has_a_mind_of_its_own_when_the_hub_wins_on_postgres(steps in steps(BOTH.len())) {
+        play_on_a_server(ConflictPolicy::HubWins, wilful(), steps);
     }
 }

@@ -9,9 +9,11 @@ use magnus_core::engine::{Engine, RunContext, RunEnd, RunError, SyncEngine};
 use magnus_core::model::{
     ConflictPolicy, ConnectionId, ConnectionSettings, IntentState, ProjectId, RunRequest, RunState, TaskId,
 };
-use magnus_core::store::{Fence, LeaseAnswer};
+use magnus_core::store::{Fence, LeaseAnswer, TaskStore};
+use magnus_postgres::{PostgresOptions, PostgresStore};
 use magnus_testkit::clock::SetClock;
 use magnus_testkit::crash::CrashPoint;
+use magnus_testkit::postgres::Database;
 use magnus_testkit::sim::leantime::{LeantimeOptions, LeantimeSimulator};
 use magnus_testkit::sim::openproject::{self, OpenProjectOptions, OpenProjectSimulator};
 
@@ -71,7 +73,12 @@ pub(crate) struct Play {
 }
 
 impl Play {
-    pub(crate) async fn new(policy: ConflictPolicy, openproject: OpenProjectOptions, tools: &[Tool]) -> Self {
+    pub(crate) async fn new(
+        policy: ConflictPolicy,
+        openproject: OpenProjectOptions,
+        tools: &[Tool],
+        database: Option<&Database>,
+    ) -> Self {
         let settings: fn(&mut ConnectionSettings) = match policy {
             ConflictPolicy::Manual => |_| {},
             ConflictPolicy::HubWins => |settings| settings.options.conflicts = ConflictPolicy::HubWins,
@@ -80,10 +87,22 @@ impl Play {
         };
         let clock = SetClock::at("2026-03-02T08:00:00Z".parse().unwrap());
         let time = Arc::clone(&clock);
+        let store: Option<Arc<dyn TaskStore>> = match database {
+            None => None,
+            Some(database) => {
+                let options = PostgresOptions::new()
+                    .connections(4)
+                    .clock(Arc::clone(&clock) as Arc<dyn Clock>);
+                Some(Arc::new(
+                    PostgresStore::open_with(database.url(), options).await.unwrap(),
+                ))
+            }
+        };
         let openproject = openproject.clock(openproject::Clock::new(move || time.now()));
         let world = World::with(Setup {
             settings,
             openproject: openproject.clone(),
+            store,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             ..Setup::default()
         })

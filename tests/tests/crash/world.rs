@@ -16,9 +16,11 @@ use magnus_core::secret::{SecretError, SecretStore};
 use magnus_core::store::{Changeset, Fence, LeaseAnswer, MappingWrite, ProjectWrite, TaskStore, TaskWrite, Unit};
 use magnus_leantime::LeantimeConnector;
 use magnus_openproject::OpenProjectConnector;
+use magnus_postgres::{PostgresOptions, PostgresStore};
 use magnus_sqlite::SqliteStore;
 use magnus_testkit::clock::SetClock;
 use magnus_testkit::crash::CrashPoint;
+use magnus_testkit::postgres::Database;
 use magnus_testkit::sim::leantime::{LeantimeOptions, LeantimeSimulator, Ticket};
 use magnus_testkit::sim::openproject::{OpenProjectOptions, OpenProjectSimulator, WorkPackage};
 use magnus_testkit::transport::RouterTransport;
@@ -60,6 +62,59 @@ pub(crate) struct Common {
 pub(crate) enum Hub {
     Memory,
     Sqlite,
+    Postgres,
+}
+
+/// Where a hub is kept.
+enum Kept {
+    Memory(MemoryStore),
+    File(tempfile::TempDir),
+    Database(Database, PostgresStore),
+}
+
+impl Kept {
+    async fn new(hub: Hub, clock: &Arc<SetClock>) -> (Self, Arc<dyn TaskStore>) {
+        match hub {
+            Hub::Memory => Self::memory(MemoryStore::with_clock(clock.clone())),
+            Hub::Sqlite => Self::file(tempfile::tempdir().unwrap(), clock).await,
+            Hub::Postgres => Self::database(Database::new().await, clock).await,
+        }
+    }
+
+    fn memory(memory: MemoryStore) -> (Self, Arc<dyn TaskStore>) {
+        let store = Arc::new(memory.clone());
+        (Self::Memory(memory), store)
+    }
+
+    async fn file(file: tempfile::TempDir, clock: &Arc<SetClock>) -> (Self, Arc<dyn TaskStore>) {
+        let store = open(&file, clock).await;
+        (Self::File(file), store)
+    }
+
+    async fn database(database: Database, clock: &Arc<SetClock>) -> (Self, Arc<dyn TaskStore>) {
+        let options = PostgresOptions::new().connections(4).clock(clock.clone());
+        let store = PostgresStore::open_with(database.url(), options).await.unwrap();
+        (Self::Database(database, store.clone()), Arc::new(store))
+    }
+
+    /// A hub of its own that holds the same. One on a server cannot be used itself any more.
+    async fn fork(&self, clock: &Arc<SetClock>) -> (Self, Arc<dyn TaskStore>) {
+        match self {
+            Self::Memory(memory) => Self::memory(memory.fork(clock.clone())),
+            Self::File(file) => {
+                let copy = tempfile::tempdir().unwrap();
+                for entry in std::fs::read_dir(file.path()).unwrap() {
+                    let entry = entry.unwrap();
+                    std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+                }
+                Self::file(copy, clock).await
+            }
+            Self::Database(database, store) => {
+                store.close().await;
+                Self::database(database.copy().await, clock).await
+            }
+        }
+    }
 }
 
 pub(crate) struct World {
@@ -73,8 +128,7 @@ pub(crate) struct World {
     pub(crate) op_priorities: BTreeMap<String, u64>,
     keys: Arc<Keys>,
     common: BTreeMap<&'static str, Common>,
-    memory: Option<MemoryStore>,
-    file: Option<tempfile::TempDir>,
+    kept: Kept,
 }
 
 /// A process: an engine of its own, which dies with its crash point.
@@ -98,16 +152,7 @@ impl World {
         tools(&mut options);
         let openproject = OpenProjectSimulator::new(options);
         let leantime = LeantimeSimulator::new(LeantimeOptions::default());
-        let (store, memory, file): (Arc<dyn TaskStore>, _, _) = match hub {
-            Hub::Memory => {
-                let memory = MemoryStore::with_clock(clock.clone());
-                (Arc::new(memory.clone()), Some(memory), None)
-            }
-            Hub::Sqlite => {
-                let file = tempfile::tempdir().unwrap();
-                (open(&file, &clock).await, None, Some(file))
-            }
-        };
+        let (kept, store) = Kept::new(hub, &clock).await;
         let mut keys = BTreeMap::new();
         let mut ids = Vec::new();
         for (tool, key) in [
@@ -149,8 +194,7 @@ impl World {
             lt: ids[1],
             keys: Arc::new(Keys(keys)),
             common: BTreeMap::new(),
-            memory,
-            file,
+            kept,
         };
         for name in ["Common", "Other"] {
             world.make_common(name).await;
@@ -182,20 +226,7 @@ impl World {
         openproject.configure(|options| {
             options.clock = magnus_testkit::sim::openproject::Clock::new(move || time.now());
         });
-        let memory = self.memory.as_ref().map(|memory| memory.fork(clock.clone()));
-        let file = self.file.as_ref().map(|file| {
-            let copy = tempfile::tempdir().unwrap();
-            for entry in std::fs::read_dir(file.path()).unwrap() {
-                let entry = entry.unwrap();
-                std::fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
-            }
-            copy
-        });
-        let store: Arc<dyn TaskStore> = match (&memory, &file) {
-            (Some(memory), _) => Arc::new(memory.clone()),
-            (None, Some(file)) => open(file, &clock).await,
-            (None, None) => unreachable!("a world has a hub"),
-        };
+        let (kept, store) = self.kept.fork(&clock).await;
         Self {
             openproject,
             leantime: self.leantime.fork(),
@@ -207,8 +238,15 @@ impl World {
             op_priorities: self.op_priorities.clone(),
             keys: self.keys.clone(),
             common: self.common.clone(),
-            memory,
-            file,
+            kept,
+        }
+    }
+
+    /// Removes what the server keeps of it; all else goes by itself.
+    pub(crate) async fn remove(self) {
+        if let Kept::Database(database, store) = self.kept {
+            store.close().await;
+            database.remove().await;
         }
     }
 
@@ -250,10 +288,17 @@ impl World {
         }
     }
 
-    /// Opens the file of the hub anew, as a new process does.
+    /// Opens the hub anew, as a new process does.
     pub(crate) async fn reopen(&mut self) {
-        if let Some(file) = &self.file {
-            self.store = open(file, &self.clock).await;
+        match &mut self.kept {
+            Kept::Memory(_) => {}
+            Kept::File(file) => self.store = open(file, &self.clock).await,
+            Kept::Database(database, store) => {
+                let options = PostgresOptions::new().connections(4).clock(self.clock.clone());
+                let dead = std::mem::replace(store, PostgresStore::open_with(database.url(), options).await.unwrap());
+                self.store = Arc::new(store.clone());
+                dead.close().await;
+            }
         }
     }
 

@@ -164,6 +164,26 @@ impl World {
         .with_layers(move |_, connection| layer.connection(connection))
     }
 
+    /// The same tools with another hub, which must know the same connections.
+    pub(crate) fn over(&self, store: Arc<dyn TaskStore>) -> Self {
+        let engine = Arc::new(engine(Arc::clone(&store), &self.keys, &self.hosts, &self.clock));
+        let orchestrator =
+            Orchestrator::builder(Arc::clone(&store), Arc::clone(&engine) as Arc<dyn SyncEngine>).build();
+        Self {
+            openproject: self.openproject.clone(),
+            leantime: self.leantime.clone(),
+            store,
+            keys: Arc::clone(&self.keys),
+            orchestrator,
+            engine,
+            op: self.op,
+            lt: self.lt,
+            clock: Arc::clone(&self.clock),
+            hosts: self.hosts.clone(),
+            settings: self.settings,
+        }
+    }
+
     /// Makes a project in both tools and in the hub, and maps them.
     pub(crate) async fn common_project(&self, name: &str) -> Common {
         let op = self

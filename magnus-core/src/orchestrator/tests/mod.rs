@@ -5,6 +5,7 @@ mod faulty_store;
 mod follow_up;
 mod isolation;
 mod leases;
+mod sharing;
 mod starting;
 mod stopping;
 mod stress;

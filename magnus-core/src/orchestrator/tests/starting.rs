@@ -185,6 +185,7 @@ async fn events_and_progress_tell_a_run_from_queued_to_finished() {
             Event::RunProgress { .. } => "progress",
             Event::RunFinished { state, .. } => state.as_str(),
             Event::RunWaiting { .. } => "waiting",
+            Event::CancelRequested { .. } => "cancel",
         });
     }
     assert_eq!(names[..2], ["queued", "started"]);

@@ -117,3 +117,34 @@ async fn schedules_end_with_the_orchestrator() {
     orchestrator.shutdown(SECOND).await;
     kept.await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_log_is_pruned_of_what_is_older_than_it_is_kept() {
+    let clock = PausedClock::new();
+    let house = House::on(&clock);
+    let connection = house.connection("a").await;
+    let orchestrator = house.orchestrator();
+    let run = |trigger| {
+        let start = orchestrator.start(RunRequest::new(connection).trigger(trigger));
+        async move { start.await.unwrap().wait().await.unwrap().id }
+    };
+    let mut runs = Vec::new();
+    for trigger in [Trigger::Schedule, Trigger::Schedule, Trigger::Manual, Trigger::Schedule] {
+        runs.push(run(trigger).await);
+        tokio::time::sleep(SECOND).await;
+    }
+    let keep = 10 * 3600 * SECOND;
+    let kept = orchestrator.keep_log(Arc::new(house.store.clone()), clock, keep);
+    let mut kept = std::pin::pin!(kept);
+    tokio::time::timeout(keep - 60 * SECOND, &mut kept).await.unwrap_err();
+    assert_eq!(house.runs().await.len(), 4, "none is old enough");
+    tokio::time::timeout(2 * 3600 * SECOND, &mut kept).await.unwrap_err();
+    let left: Vec<_> = house.runs().await.iter().map(|run| run.id).collect();
+    assert_eq!(
+        left,
+        [runs[3], runs[2]],
+        "the newest, and the newest that a person asked for"
+    );
+    orchestrator.shutdown(SECOND).await;
+    kept.await;
+}

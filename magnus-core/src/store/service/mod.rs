@@ -8,7 +8,7 @@ mod tasks;
 use async_trait::async_trait;
 
 use super::{StoreError, TaskStore};
-use crate::model::{AccessToken, ConnectionId, TokenId};
+use crate::model::{AccessToken, ConnectionId, Timestamp, TokenId};
 
 pub use once::{OnceAnswer, OnceEntry, OnceRequest};
 pub use runs::{RunDigest, RunEvent, RunPage, RunQuery};
@@ -30,6 +30,12 @@ pub trait ServiceStore: TaskStore {
 
     /// What a schedule and a status want to know of a connection's runs; all empty for an unknown connection.
     async fn run_digest(&self, connection: ConnectionId) -> Result<RunDigest, StoreError>;
+
+    /// Deletes runs that ended before this, oldest end first and at most `limit` of them, with their events and the settled
+    /// part of their journal; answers how many. Kept whatever their age are the newest run of each connection, the newest
+    /// that ended `completed` or `partial`, and the newest that a person asked for: schedules and statuses go by them.
+    /// What a run changed stays in the history of the tasks, but cannot be undone as a run any more.
+    async fn prune_runs(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError>;
 
     /// The changes of state after this sequence number, in order, at most `limit`.
     async fn run_events(&self, after: i64, limit: usize) -> Result<Vec<RunEvent>, StoreError>;

@@ -29,6 +29,7 @@ macro_rules! service_store_tests {
             runs_are_listed_page_by_page
             runs_are_filtered_by_connection_and_state
             a_digest_tells_what_a_schedule_needs
+            old_runs_are_pruned_in_batches_but_for_what_schedules_go_by
             tasks_are_searched
             tasks_are_ordered_and_every_page_follows_the_last
             tasks_are_counted
@@ -162,6 +163,55 @@ pub async fn runs_are_listed_page_by_page(world: ServiceWorld) -> Checked {
     assert_eq!(seen, ids);
     let unknown = RunQuery::default().page(3, Some(RunId::generate()));
     assert_eq!(world.service.run_page(unknown).await?.runs, []);
+    Ok(())
+}
+
+/// Old runs go, oldest first and no more than asked for at once, with their events; what schedules go by stays.
+///
+/// # Errors
+/// Whatever the store answers.
+pub async fn old_runs_are_pruned_in_batches_but_for_what_schedules_go_by(world: ServiceWorld) -> Checked {
+    let store = &world.service;
+    let by_person = world.run(Trigger::Manual, RunState::Failed).await?;
+    let mut gone = Vec::new();
+    for _ in 0..3 {
+        gone.push(world.run(Trigger::Schedule, RunState::Completed).await?);
+    }
+    let succeeded = world.run(Trigger::Schedule, RunState::Partial).await?;
+    gone.push(world.run(Trigger::Schedule, RunState::Failed).await?);
+    let newest = world.run(Trigger::Schedule, RunState::Failed).await?;
+    let elsewhere = world.enqueue(world.world.there, Trigger::Schedule).await?.id;
+    let before = store.run_digest(world.world.here).await?;
+
+    let ended = store.run(gone[1]).await?.expect("the run is there").completed_at;
+    let ended = ended.expect("the run is over");
+    assert_eq!(store.prune_runs(ended, 10).await?, 1, "only what ended before");
+    world.world.clock.advance(Duration::from_secs(3600));
+    let now = world.world.now();
+    assert_eq!(store.prune_runs(now, 2).await?, 2, "no more than asked for");
+    assert!(store.run(gone[2]).await?.is_none(), "the oldest first");
+    assert!(store.run(gone[3]).await?.is_some());
+    assert_eq!(store.prune_runs(now, 2).await?, 1);
+    assert_eq!(store.prune_runs(now, 2).await?, 0);
+
+    for id in gone {
+        assert_eq!(store.run(id).await?, None);
+    }
+    for id in [by_person, succeeded, newest, elsewhere] {
+        assert!(store.run(id).await?.is_some(), "{id} was kept");
+    }
+    let after = store.run_digest(world.world.here).await?;
+    assert_eq!(
+        (after.newest, after.last_success_at, after.asked_by_person),
+        (before.newest, before.last_success_at, before.asked_by_person)
+    );
+    let told = store.run_events(0, 100).await?;
+    assert!(
+        !told.is_empty()
+            && told
+                .iter()
+                .all(|event| [by_person, succeeded, newest, elsewhere].contains(&event.run_id))
+    );
     Ok(())
 }
 
