@@ -71,9 +71,7 @@ impl JsonFile {
         let row = tasks.entry(id.as_str().parse().unwrap_or(0)).or_default();
         row.entry(Field::Status).or_insert_with(|| RemoteValue::text("todo"));
         row.extend(fields);
-        let (task, sole_writer) = (show(&id, tasks)?, false);
-        #[rustfmt::skip]
-        let written = WrittenTask { task, before, sole_writer };
+        let written = WrittenTask::new(show(&id, tasks)?, before, false);
         Ok(Written::Task(Box::new(written)))
     }
 }
@@ -101,20 +99,12 @@ impl Connection for JsonFile {
         }
         .map(Page::whole)
     }
-    async fn list_ids(&self, _: ListIds) -> Answer<Page<ExternalId>> {
-        Err(error(Kind::Unsupported, "the file is read whole"))
-    }
     async fn read(&self, requests: Vec<ReadTask>) -> Answer<Vec<Reading>> {
         self.open(|tasks| {
             let found = |request: &ReadTask| show(&request.id, tasks).map(Box::new);
             let read = |request| found(request).map_or(Reading::Absent, Reading::Present);
             Ok(requests.iter().map(read).collect())
         })
-    }
-    async fn read_project(&self, id: ExternalId) -> Answer<ProjectReading> {
-        let mut projects = self.list_projects(ListProjects::default()).await?.items;
-        projects.retain(|project| project.id == id);
-        Ok(projects.pop().map_or(ProjectReading::Absent, ProjectReading::Open))
     }
     async fn write(&self, writes: Vec<RemoteWrite>) -> Vec<Answer<Written>> {
         let write = |write| self.open(|tasks| Self::apply(tasks, write));
@@ -125,8 +115,5 @@ impl Connection for JsonFile {
         let after = request.after.unwrap_or_else(|| 0.into());
         tasks.retain(|task| task.id.compare_by_age(&after).is_gt());
         Ok(tasks)
-    }
-    async fn list_descendants(&self, _: ReadTask) -> Answer<Vec<RemoteTask>> {
-        Ok(Vec::new())
     }
 }

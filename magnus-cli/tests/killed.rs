@@ -62,6 +62,29 @@ async fn killed_after(pair: &Pair, calls: usize) -> bool {
     true
 }
 
+/// The titles of all tasks of the hub, page by page.
+fn titles_in_hub(magnus: &Magnus) -> Vec<String> {
+    let mut titles = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let mut arguments = vec!["tasks", "--json", "--limit", "1000"];
+        if let Some(after) = &after {
+            arguments.extend(["--after", after]);
+        }
+        let page = run(magnus, &arguments).ends(0).json();
+        let tasks = page["tasks"].as_array().expect("tasks");
+        titles.extend(
+            tasks
+                .iter()
+                .map(|task| task["title"].as_str().expect("a title").to_owned()),
+        );
+        match page["next_cursor"].as_str() {
+            Some(next) => after = Some(next.to_owned()),
+            None => return titles,
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_random_moments_it_doubles_nothing_loses_nothing_and_goes_on_by_itself_on_sqlite() {
     killed_at_random_moments(Magnus::new()).await;
@@ -143,15 +166,7 @@ async fn killed_at_random_moments(magnus: Magnus) {
         .into_iter()
         .filter_map(|row| row.headline)
         .collect();
-    let page = run(&pair.magnus, &["tasks", "--json", "--limit", "1000"])
-        .ends(0)
-        .json();
-    let hub: Vec<String> = page["tasks"]
-        .as_array()
-        .expect("tasks")
-        .iter()
-        .map(|task| task["title"].as_str().expect("a title").to_owned())
-        .collect();
+    let hub = titles_in_hub(&pair.magnus);
     for (name, there) in [("OpenProject", subjects), ("Leantime", headlines), ("the hub", hub)] {
         assert_eq!(
             there.len(),

@@ -239,7 +239,18 @@ async fn a_removed_connection_leaves_the_tasks_and_a_new_key_is_tried_before_it_
     wrong.env("WRONG_KEY", "nobody-has-this-key");
     support::said(wrong).complains(3, &["Work", "not authenticated"]);
     pair.run(&["sync", "Work"]).ends(0);
+    let revision = || {
+        let listed = pair.run(&["connections", "--json"]).ends(0).json();
+        let connections = listed.as_array().unwrap();
+        let work = connections.iter().find(|connection| connection["name"] == "Work");
+        work.unwrap()["revision"].as_i64().unwrap()
+    };
+    let before = revision();
     pair.run(&["set", "Work", "--key-env", "BOARD_KEY"]).ends(0);
+    assert!(
+        revision() > before,
+        "a process that has the connection open sees that it must open it anew"
+    );
     pair.run(&["disconnect", "Work"]).ends(0);
     pair.run(&["sync", "Work"]).complains(2, &["\"Work\"", "\"Board\""]);
     assert_eq!(pair.run(&["tasks", "--json"]).ends(0).json()["total"], 1);

@@ -6,7 +6,8 @@ mod support;
 
 use magnus_core::engine::RunErrorKind;
 use magnus_core::model::{
-    ConflictPolicy, ConflictState, DeletionPolicy, Direction, Field, LinkState, RunRequest, RunState, Status, Value,
+    ConflictPolicy, ConflictState, DeletionPolicy, Direction, Field, LinkState, RunRequest, RunState, Scope, Status,
+    Value,
 };
 use magnus_core::store::RunStore;
 use support::bench::Bench;
@@ -572,4 +573,38 @@ async fn a_confirmed_plan_is_carried_out_and_what_changed_since_is_guarded_anew(
         RunErrorKind::NothingToConfirm,
         "a discarded plan cannot be confirmed"
     );
+}
+
+#[tokio::test]
+async fn a_plan_is_confirmed_once_and_not_after_a_newer_run_has_taken_its_place() {
+    let toy = Toy::new("toy", Habits::exact());
+    let bench = Bench::with(vec![toy.clone()], |settings| {
+        settings.options.deletions = DeletionPolicy::Delete;
+    })
+    .await;
+    let connection = bench.toys[0].1;
+    for number in 0..200 {
+        toy.add(&format!("task {number}"));
+    }
+    bench.sync(0).await;
+    let tasks: Vec<_> = bench.tasks().await.into_keys().collect();
+    for task in &tasks[..60] {
+        bench.delete(*task).await;
+    }
+    let superseded = bench.run(RunRequest::new(connection)).await;
+    let halted = bench.run(RunRequest::new(connection)).await;
+    assert_eq!((superseded.state, halted.state), (RunState::Halted, RunState::Halted));
+
+    let error = bench.try_request(superseded.confirmation()).await.unwrap_err();
+    assert_eq!(error.kind(), RunErrorKind::NothingToConfirm, "{error}");
+    assert!(error.to_string().contains(&halted.id.to_string()), "{error}");
+    assert_eq!(toy.state().items.len(), 200, "nothing was written");
+
+    let projects = bench.run(RunRequest::new(connection).scope(Scope::Projects)).await;
+    assert_eq!(projects.state, RunState::Completed, "{projects:?}");
+    let confirmed = bench.run(halted.confirmation()).await;
+    assert_eq!(confirmed.state, RunState::Completed, "{confirmed:?}");
+    assert_eq!(toy.state().items.len(), 140);
+    let error = bench.try_request(halted.confirmation()).await.unwrap_err();
+    assert_eq!(error.kind(), RunErrorKind::NothingToConfirm, "{error}");
 }

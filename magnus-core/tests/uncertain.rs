@@ -7,7 +7,9 @@ mod support;
 use std::sync::Arc;
 
 use magnus_core::hub::{Finding, Hub, HubErrorKind};
-use magnus_core::model::{ExternalId, Field, Intent, IntentId, RunState, TaskId, Value};
+use magnus_core::model::{
+    DeletionPolicy, ExternalId, Field, Intent, IntentId, LinkState, RunState, SkipReason, TaskId, Value,
+};
 use support::bench::Bench;
 use support::toy::{Habits, Mishap, Toy};
 
@@ -33,7 +35,7 @@ async fn only(hub: &Hub) -> Intent {
 }
 
 #[tokio::test]
-async fn it_waits_for_a_person_and_holds_what_is_new_in_the_tool() {
+async fn rule_18_it_waits_for_a_person_and_holds_what_is_new_in_the_tool() {
     let (bench, toy, hub, task, _) = uncertain().await;
     assert_eq!(only(&hub).await.task_id, task);
     toy.add("new");
@@ -50,6 +52,7 @@ async fn the_item_that_a_person_names_is_joined_and_edits_since_are_edits() {
         .await
         .unwrap();
     bench.settle().await;
+    assert_eq!(bench.links(0).await[0].state, LinkState::Live, "it was seen");
     assert_eq!(toy.state().items.len(), 1);
     assert_eq!(bench.store_task(task).await.title, "renamed by a person");
     assert!(hub.uncertain(None).await.unwrap().is_empty());
@@ -89,4 +92,27 @@ async fn an_item_that_is_another_task_already_is_refused() {
     assert_eq!(only(&hub).await, intent, "nothing is lost");
     let error = hub.settle(IntentId::generate(), Finding::SendAgain).await.unwrap_err();
     assert_eq!(error.kind(), HubErrorKind::NotFound, "{error}");
+}
+
+#[tokio::test]
+async fn an_item_that_is_named_but_not_there_deletes_nothing() {
+    let (bench, toy, hub, task, made) = uncertain().await;
+    bench
+        .set(0, |settings| settings.options.deletions = DeletionPolicy::Delete)
+        .await;
+    let intent = only(&hub).await;
+    hub.settle(intent.id, Finding::Is(ExternalId::from(made + 1000)))
+        .await
+        .unwrap();
+    for _ in 0..3 {
+        bench.sync(0).await;
+    }
+    assert!(!bench.store_task(task).await.is_deleted());
+    let before = bench.writes();
+    let end = bench.sync(0).await;
+    assert_eq!(bench.writes(), before, "and it is quiet");
+    let said = end.report.items.iter().find(|item| item.task_id == Some(task)).unwrap();
+    assert_eq!(said.reason, Some(SkipReason::Uncertain), "{said:?}");
+    assert!(said.detail.contains(&(made + 1000).to_string()), "{said:?}");
+    assert!(toy.state().items.contains_key(&made));
 }

@@ -2,6 +2,7 @@
 
 mod access;
 mod api;
+mod dashboard;
 mod events;
 mod extract;
 mod histogram;
@@ -9,6 +10,7 @@ mod metrics;
 mod openapi;
 mod options;
 mod problem;
+mod prose;
 mod remote_calls;
 mod router;
 mod shape;

@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::access::{host, limits, token};
 use crate::api::{conflicts, connections, health, mapping, projects, runs, sync, tasks, uncertain, unified, webhooks};
+use crate::dashboard;
 use crate::events::stream;
 use crate::openapi;
 use crate::options::ServiceOptions;
@@ -39,6 +40,7 @@ pub fn router(orchestrator: Orchestrator, options: ServiceOptions) -> Router {
     let (guarded, api) = OpenApiRouter::with_openapi(openapi::head())
         .routes(routes!(connections::list, connections::add))
         .routes(routes!(connections::read, connections::change, connections::remove))
+        .routes(routes!(connections::test_new))
         .routes(routes!(connections::test_stored))
         .routes(routes!(mapping::list))
         .routes(routes!(mapping::map))
@@ -58,6 +60,7 @@ pub fn router(orchestrator: Orchestrator, options: ServiceOptions) -> Router {
         .routes(routes!(tasks::list, tasks::add))
         .routes(routes!(tasks::read, tasks::change, tasks::remove))
         .routes(routes!(tasks::story))
+        .routes(routes!(tasks::description))
         .routes(routes!(tasks::retry))
         .routes(routes!(conflicts::list))
         .routes(routes!(conflicts::resolve))
@@ -79,6 +82,8 @@ pub fn router(orchestrator: Orchestrator, options: ServiceOptions) -> Router {
     guarded
         .merge(open)
         .route("/openapi.json", described)
+        .route("/", get(dashboard::page))
+        .route("/assets/{name}", get(dashboard::asset))
         .route("/docs", get(|| async { Html(openapi::PAGE) }))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)

@@ -123,11 +123,12 @@ impl Client {
         };
         let url = self.base.endpoint(&target).map_err(|error| invalid(error.into()))?;
         let mut request = Request::builder()
-            .method(method)
+            .method(method.clone())
             .uri(url.as_str())
             .header(AUTHORIZATION, self.authorization.clone())
             .header(ACCEPT, "application/hal+json, application/json");
-        if body.is_some() {
+        // Old versions want it of a DELETE too, which has no body.
+        if body.is_some() || method == Method::DELETE {
             request = request.header(CONTENT_TYPE, "application/json");
         }
         let bytes = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();

@@ -209,6 +209,15 @@ impl Connection for OpenProjectConnection {
         capabilities.incremental = true;
         capabilities.id_sweep = true;
         capabilities.versions = true;
+        capabilities.first_version = Some(0);
+        // Days off move dates, and the parts of progress follow from each other.
+        capabilities.moves = [
+            Field::StartDate,
+            Field::DueDate,
+            Field::RemainingHours,
+            Field::PercentageDone,
+        ]
+        .into();
         capabilities.change_times = true;
         capabilities.delete = true;
         capabilities.delete_cascades = true;

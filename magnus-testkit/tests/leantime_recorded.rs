@@ -2,7 +2,7 @@
 //! names of the recorded key are the only differences.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
@@ -16,7 +16,7 @@ const TRANSCRIPTS_3_9_8: &str = include_str!("../fixtures/leantime/transcripts-3
 const TRANSCRIPTS_MASTER: &str = include_str!("../fixtures/leantime/transcripts-master-2026-08.json");
 
 /// What the adapter calls.
-const METHODS: [&str; 12] = [
+const METHODS: [&str; 13] = [
     "Api.Config.getSystemInfo",
     "Users.getUser",
     "Users.getAll",
@@ -29,6 +29,7 @@ const METHODS: [&str; 12] = [
     "Tickets.addTicket",
     "Tickets.patchTicket",
     "Tickets.patch",
+    "Tickets.delete",
 ];
 
 /// A simulated instance with the numbers of a recorded one.
@@ -154,8 +155,8 @@ impl Twin {
         }
         if method == "Projects.getAll" || method == "Users.getAll" {
             // What is there differs; what a row looks like does not.
-            let (real, ours) = (columns(&recorded["result"][0]), columns(&simulated["result"][0]));
-            if real != ours {
+            let (real, ours) = (columns(&recorded["result"]), columns(&simulated["result"]));
+            if !alike(&real, &ours) {
                 self.differences
                     .push(format!("{name}: rows are\n  {real:?}\nand simulated\n  {ours:?}"));
             }
@@ -180,11 +181,32 @@ fn module(call: &Value) -> &str {
     method(call).split('.').next().unwrap_or_default()
 }
 
-/// The columns of a row with the types of their values; empty ones fit any type.
-fn columns(row: &Value) -> Vec<String> {
-    let mut columns: Vec<String> = row.as_object().unwrap_or(&Map::new()).keys().cloned().collect();
-    columns.sort();
+/// The columns of the rows with the kinds of values that they hold.
+fn columns(rows: &Value) -> BTreeMap<String, BTreeSet<&'static str>> {
+    let mut columns: BTreeMap<String, BTreeSet<&'static str>> = BTreeMap::new();
+    for row in rows.as_array().unwrap_or(&Vec::new()) {
+        for (name, value) in row.as_object().unwrap_or(&Map::new()) {
+            let kinds = columns.entry(name.clone()).or_default();
+            kinds.extend(match value {
+                Value::Null => None,
+                Value::Bool(_) => Some("a truth value"),
+                Value::Number(_) => Some("a number"),
+                Value::String(_) => Some("a text"),
+                Value::Array(_) => Some("a list"),
+                Value::Object(_) => Some("a map"),
+            });
+        }
+    }
     columns
+}
+
+/// Whether the same columns are there, and hold the same kinds of values where both hold any.
+fn alike(real: &BTreeMap<String, BTreeSet<&'static str>>, ours: &BTreeMap<String, BTreeSet<&'static str>>) -> bool {
+    let fits = |(name, kinds): (&String, &BTreeSet<&'static str>)| {
+        let real = &real[name];
+        real.is_empty() || kinds.is_subset(real)
+    };
+    real.keys().eq(ours.keys()) && ours.iter().all(fits)
 }
 
 /// Takes times and the names of the key out, which differ from instance to instance.
@@ -267,20 +289,29 @@ async fn replayed(dialect: Dialect, recordings: &[&str]) -> BTreeMap<String, usi
     asked
 }
 
+/// Every method that the adapter uses was asked, but for these.
+fn all_but(asked: &BTreeMap<String, usize>, never_recorded: &[&str]) {
+    let missing: Vec<&str> = METHODS
+        .into_iter()
+        .filter(|method| !asked.contains_key(*method))
+        .collect();
+    assert_eq!(missing, never_recorded, "of {asked:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_simulator_answers_recorded_requests_as_3_7_3_did() {
-    replayed(Dialect::V373, &[FLOW_3_7_3, TRANSCRIPTS_3_7_3]).await;
+    let asked = replayed(Dialect::V373, &[FLOW_3_7_3, TRANSCRIPTS_3_7_3]).await;
+    all_but(&asked, &["Users.getAll"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_simulator_answers_recorded_requests_as_3_9_8_did() {
     let asked = replayed(Dialect::V398, &[FLOW_3_9_8, TRANSCRIPTS_3_9_8]).await;
-    for method in METHODS {
-        assert!(asked.contains_key(method), "{method} was not asked");
-    }
+    all_but(&asked, &[]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_simulator_answers_recorded_requests_as_the_development_state_did() {
-    replayed(Dialect::Master, &[FLOW_MASTER, TRANSCRIPTS_MASTER]).await;
+    let asked = replayed(Dialect::Master, &[FLOW_MASTER, TRANSCRIPTS_MASTER]).await;
+    all_but(&asked, &["Users.getAll"]);
 }

@@ -523,12 +523,12 @@ fn wilful() -> OpenProjectOptions {
     OpenProjectOptions::strict().workflow(Workflow::new(steps))
 }
 
-/// 220 for each property, more if `PROPTEST_CASES` asks for more.
+/// 1,000 for each property, more if `PROPTEST_CASES` asks for more.
 fn cases() -> u32 {
     std::env::var("PROPTEST_CASES")
         .ok()
         .and_then(|cases| cases.parse().ok())
-        .unwrap_or(220)
+        .unwrap_or(1_000)
 }
 
 fn play(policy: ConflictPolicy, openproject: OpenProjectOptions, steps: Vec<Step>) {

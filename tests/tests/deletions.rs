@@ -5,18 +5,22 @@
 
 mod support;
 
-use magnus_core::model::{ConnectionId, DeletionPolicy, LinkState, Run, RunState};
+use magnus_core::model::{ConnectionId, DeletionPolicy, Field, LinkState, Run, RunState, Value};
 use magnus_core::secret::SecretStore;
 use magnus_testkit::sim::faults::{CallMatcher, Fault, FaultRule};
 use magnus_testkit::sim::openproject::OpenProjectOptions;
 use secrecy::SecretString;
-use serde_json::Value;
+use serde_json::Value as Json;
 use support::{Common, Setup, World};
 
 const ITEMS: usize = 30;
 
 /// Both tools hold the same items, everything is linked, and deletions would be carried over.
 async fn synced(openproject: OpenProjectOptions) -> (World, Common) {
+    synced_with(openproject, ITEMS).await
+}
+
+async fn synced_with(openproject: OpenProjectOptions, items: usize) -> (World, Common) {
     let world = World::with(Setup {
         openproject,
         settings: |settings| settings.options.deletions = DeletionPolicy::Delete,
@@ -30,13 +34,13 @@ async fn synced(openproject: OpenProjectOptions) -> (World, Common) {
         .leantime
         .assign(world.leantime.user_of_key(&key).unwrap(), common.lt);
     world.keys.put(world.lt, SecretString::from(key)).await.unwrap();
-    for number in 0..ITEMS {
+    for number in 0..items {
         world
             .openproject
             .create_work_package(common.op, &format!("task {number}"));
     }
     world.settle().await;
-    assert_eq!(world.leantime.tickets().len(), ITEMS);
+    assert_eq!(world.leantime.tickets().len(), items);
     (world, common)
 }
 
@@ -139,13 +143,13 @@ async fn a_wrong_url_deletes_nothing() {
 
 /// The listing answers with fewer rows than there are, and says that this is all.
 fn shorten(keep: usize) -> Fault {
-    Fault::transform(move |mut answer: Value| {
-        if let Some(elements) = answer.pointer_mut("/_embedded/elements").and_then(Value::as_array_mut) {
+    Fault::transform(move |mut answer: Json| {
+        if let Some(elements) = answer.pointer_mut("/_embedded/elements").and_then(Json::as_array_mut) {
             elements.truncate(keep);
             answer["total"] = keep.into();
             answer["count"] = keep.into();
         }
-        if let Some(rows) = answer.get_mut("result").and_then(Value::as_array_mut)
+        if let Some(rows) = answer.get_mut("result").and_then(Json::as_array_mut)
             && rows.first().is_some_and(|row| row.get("headline").is_some())
         {
             rows.truncate(keep);
@@ -232,5 +236,46 @@ async fn a_true_deletion_of_three_is_recognised_under_each_policy() {
             let gone = links.iter().filter(|link| link.state == LinkState::GoneRemote).count();
             assert_eq!(gone, 3, "{tool} {policy}");
         }
+    }
+}
+
+/// Sixty of two hundred vanish in the tool: the run that would believe it halts, and what is looked at is what is done.
+#[tokio::test]
+async fn sixty_of_two_hundred_halt_and_what_changed_since_is_spared() {
+    for tool in ["openproject", "leantime"] {
+        let (world, common) = synced_with(OpenProjectOptions::default(), 200).await;
+        let connection = if tool == "openproject" { world.op } else { world.lt };
+        let links = world.links(connection).await;
+        let (deleted, spared) = (&links[..60], links[0].task_id);
+        for link in deleted {
+            let id: u64 = link.external_id.as_str().parse().unwrap();
+            if tool == "openproject" {
+                world.openproject.delete_work_package(id);
+            } else {
+                world.leantime.delete_ticket(i64::try_from(id).unwrap());
+            }
+        }
+        let first = world.sync(connection).await;
+        assert_eq!(
+            first.state,
+            RunState::Completed,
+            "seen once, not yet believed: {first:?}"
+        );
+        let before = world.writes();
+        let halted = world.sync(connection).await;
+        assert_eq!(halted.state, RunState::Halted, "{tool}: {halted:?}");
+        assert!(words(&halted).contains("60 deletions"), "{}", words(&halted));
+        assert_eq!(world.writes(), before, "{tool}: nothing was written");
+
+        world
+            .edit(spared, Field::Description, Value::text("still needed"))
+            .await;
+        let confirmed = world.orchestrator.start(halted.confirmation()).await.unwrap();
+        let confirmed = confirmed.wait().await.unwrap();
+        assert_eq!(confirmed.state, RunState::Completed, "{tool}: {confirmed:?}");
+        let tasks = world.tasks(common.hub).await;
+        let gone = tasks.values().filter(|task| task.is_deleted()).count();
+        assert_eq!(gone, 59, "{tool}: the one that was edited stays");
+        assert!(!tasks[&spared].is_deleted(), "{tool}");
     }
 }

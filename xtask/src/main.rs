@@ -1,7 +1,9 @@
-//! The developers' commands: `cargo xtask test`, `cargo xtask lint`, `cargo xtask contract`, `cargo xtask soak`.
+//! The developers' commands: `cargo xtask test`, `cargo xtask lint`, `cargo xtask contract`, `cargo xtask soak`,
+//! `cargo xtask pictures`.
 //!
 //! Continuous integration calls these and nothing else, so that what passes here passes there.
 
+mod chromium;
 mod contract;
 mod core_tree;
 mod deny;
@@ -29,6 +31,8 @@ Commands:
          OpenAPI description of its API
   soak --minutes N
          Play the convergence properties on new seeds until the time is over
+  pictures
+         Write the pictures of the dashboard in docs/images anew
   help   Print this text
 ";
 
@@ -39,6 +43,7 @@ fn main() -> ExitCode {
         ["lint"] => lint::run(),
         ["contract", "--spec", file] => contract::run(Path::new(file)),
         ["soak", "--minutes", minutes] => soak::run(minutes),
+        ["pictures"] => chromium::pictures(),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())

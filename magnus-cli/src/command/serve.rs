@@ -46,7 +46,7 @@ pub(crate) struct Arguments {
     /// A further host name under which the service may be asked; may be given several times
     #[arg(long, value_name = "HOST")]
     host: Vec<String>,
-    /// An origin whose pages may ask, such as https://board.example.org; may be given several times
+    /// An origin whose pages may ask, such as `https://board.example.org`; may be given several times
     #[arg(long, value_name = "ORIGIN")]
     origin: Vec<String>,
     /// Allow instances on link-local addresses, where clouds keep their metadata services

@@ -54,11 +54,16 @@ pub(crate) async fn run(house: &House, arguments: Arguments) -> Result<Answer, F
         }
         None => {}
     }
+    // A process that has the connection open goes on with the old key unless the settings change too.
+    let renewed_at = new_key.is_some().then(chrono::Utc::now);
     if let Some(key) = new_key {
         secrets.put(before.id, key).await?;
     }
     let assignments = arguments.assignments;
     let change = |settings: &mut magnus_core::model::ConnectionSettings| {
+        if let Some(now) = renewed_at {
+            settings.updated_at = now;
+        }
         assignments
             .iter()
             .try_for_each(|assignment| options::assign(settings, assignment))

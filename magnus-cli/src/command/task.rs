@@ -38,6 +38,11 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FIELD", value_parser = field)]
         clear: Vec<Field>,
     },
+    /// Bring a deleted task of the hub back; what a tool still has of it is joined again by the next sync
+    Restore {
+        /// The task, by its id
+        task: String,
+    },
     /// Delete a task of the hub; what becomes of it in the tools is for each connection's `deletions` to say
     Rm {
         /// The task, by id or by a title that only one task has
@@ -159,6 +164,11 @@ pub(crate) async fn run(house: &House, command: Command) -> Result<Answer, Failu
                 ));
             }
             said("changed", &house.hub.edit_task(found.id, patch).await?)
+        }
+        Command::Restore { task } => {
+            let task = names::task(house.store.as_ref(), &task).await?;
+            let restored = house.hub.restore_task(task.id).await?;
+            Answer::new(format!("restored: {}", quoted(&restored.title)), &restored)
         }
         Command::Rm { task } => {
             let found = names::task(house.store.as_ref(), &task).await?;

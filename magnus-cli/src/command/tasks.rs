@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use magnus_core::model::{Priority, Status, ToolName};
+use magnus_core::model::{Priority, Status, TaskId, ToolName};
 use magnus_core::store::TaskQuery;
 use serde_json::json;
 
@@ -31,6 +31,9 @@ pub(crate) struct Arguments {
     /// At most this many
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
     limit: u16,
+    /// Go on after this task: the `next_cursor` of an answer before
+    #[arg(long, value_name = "CURSOR")]
+    after: Option<TaskId>,
 }
 
 pub(crate) fn status(text: &str) -> Result<Status, String> {
@@ -53,7 +56,7 @@ pub(crate) async fn run(house: &House, arguments: Arguments) -> Result<Answer, F
         .priority(arguments.priority)
         .source(arguments.source.as_deref().map(ToolName::new))
         .project(project)
-        .page(arguments.limit.into(), None);
+        .page(arguments.limit.into(), arguments.after);
     let page = house.store.query_tasks(query).await?;
     let projects = house.store.projects().await?;
     let mut by_source: BTreeMap<String, u64> = BTreeMap::new();

@@ -33,6 +33,12 @@ pub struct Capabilities {
     pub id_sweep: bool,
     /// Whether a write names the version it was decided on and is refused if that moved.
     pub versions: bool,
+    /// The version of a new item nobody has changed, where versions are numbers that rise by one with each write (now
+    /// and then by more): then a version can prove that nobody else wrote.
+    pub first_version: Option<u64>,
+    /// Fields to which the tool by itself gives another value than the one it was sent: a date on a day off moves to
+    /// the next working day.
+    pub moves: BTreeSet<Field>,
     /// Whether the time of an item's last change is reliable, for `newest_wins`.
     pub change_times: bool,
     /// Whether tasks can be deleted.
@@ -62,6 +68,8 @@ impl Capabilities {
             incremental: false,
             id_sweep: false,
             versions: false,
+            first_version: None,
+            moves: BTreeSet::new(),
             change_times: false,
             delete: false,
             archive: false,

@@ -96,8 +96,16 @@ pub trait Connection: Debug + Send + Sync + 'static {
     /// Lists the ids of all tasks of one project: the sweep that shows what is gone and what was missed.
     ///
     /// # Errors
-    /// As [`list_tasks`](Connection::list_tasks); `Unsupported` without the capability.
-    async fn list_ids(&self, request: ListIds) -> Result<Page<ExternalId>, ConnectionError>;
+    /// As [`list_tasks`](Connection::list_tasks); `Unsupported` without the capability `id_sweep`, as it is unless a
+    /// tool has more to offer.
+    async fn list_ids(&self, request: ListIds) -> Result<Page<ExternalId>, ConnectionError> {
+        let message = format!("ids of project {} cannot be listed by themselves", request.project);
+        Err(ConnectionError::new(
+            ConnectionErrorKind::Unsupported,
+            "list_ids",
+            message,
+        ))
+    }
 
     /// Reads tasks one by one; one answer per request, in order.
     ///
@@ -107,9 +115,27 @@ pub trait Connection: Debug + Send + Sync + 'static {
 
     /// Reads one project directly: the evidence that is wanted before an absence is believed.
     ///
+    /// Without better, it is looked for in the list of projects.
+    ///
     /// # Errors
     /// As any read; a project that is gone or hidden is an answer and not an error.
-    async fn read_project(&self, project: ExternalId) -> Result<ProjectReading, ConnectionError>;
+    async fn read_project(&self, project: ExternalId) -> Result<ProjectReading, ConnectionError> {
+        let mut request = ListProjects::default();
+        loop {
+            let page = self.list_projects(request).await?;
+            if let Some(found) = page.items.into_iter().find(|found| found.id == project) {
+                return Ok(if found.open {
+                    ProjectReading::Open(found)
+                } else {
+                    ProjectReading::Closed
+                });
+            }
+            if page.next.is_none() {
+                return Ok(ProjectReading::Absent);
+            }
+            request = ListProjects::default().page(page.next);
+        }
+    }
 
     /// Carries out writes; one result per write, in order. At most [`Capabilities::batch_size`] are given at once.
     ///
@@ -124,9 +150,18 @@ pub trait Connection: Debug + Send + Sync + 'static {
 
     /// Lists the direct and indirect children of a task, read now: what a cascading delete would take along.
     ///
+    /// Without the capability `delete_cascades` nobody asks.
+    ///
     /// # Errors
     /// As any read.
-    async fn list_descendants(&self, task: ReadTask) -> Result<Vec<RemoteTask>, ConnectionError>;
+    async fn list_descendants(&self, task: ReadTask) -> Result<Vec<RemoteTask>, ConnectionError> {
+        let message = format!("the children of task {} cannot be listed", task.id);
+        Err(ConnectionError::new(
+            ConnectionErrorKind::Unsupported,
+            "list_descendants",
+            message,
+        ))
+    }
 }
 
 #[cfg(test)]

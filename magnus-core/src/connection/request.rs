@@ -255,6 +255,18 @@ pub struct WrittenTask {
     pub sole_writer: bool,
 }
 
+impl WrittenTask {
+    /// A task as it reads now, as it was before if that was read, and whether surely nobody else wrote meanwhile.
+    #[must_use]
+    pub const fn new(task: RemoteTask, before: Option<RemoteTask>, sole_writer: bool) -> Self {
+        Self {
+            task,
+            before,
+            sole_writer,
+        }
+    }
+}
+
 /// Asks for tasks that a lost create may have made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FindCreated {

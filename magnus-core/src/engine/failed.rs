@@ -76,7 +76,11 @@ impl Session {
         let refused: Vec<_> = error
             .rejected()
             .iter()
-            .filter_map(|rejected| Some((rejected, job.fields.get(&rejected.field)?)))
+            .flat_map(|rejected| {
+                let blamed = blamed(rejected.field, job.fields.keys());
+                blamed.into_iter().map(move |field| (rejected, field))
+            })
+            .filter_map(|(rejected, field)| Some((rejected, field, job.fields.get(&field)?)))
             .collect();
         // Nothing can be created without a title; a change can do without its new one.
         let creates = matches!(job.intent.operation, IntentOperation::Create { .. });
@@ -86,8 +90,8 @@ impl Session {
         match &job.intent.operation {
             IntentOperation::Create { .. } => {
                 let held = self.create_refusals.entry(job.intent.task_id).or_default();
-                for (rejected, _) in &refused {
-                    held.insert(rejected.field, rejected.message.clone());
+                for (rejected, field, _) in &refused {
+                    held.insert(*field, rejected.message.clone());
                 }
                 Ok(true)
             }
@@ -96,13 +100,13 @@ impl Session {
                     return Ok(false);
                 };
                 let expected = Some(link.version);
-                for (rejected, field) in refused {
+                for (rejected, name, field) in refused {
                     let refusal = Refusal {
                         local: field.local.clone(),
                         remote: field.seen.clone().unwrap_or(RemoteValue::NULL),
                         reason: rejected.message.clone(),
                     };
-                    link.refusals.insert(rejected.field, refusal);
+                    link.refusals.insert(name, refusal);
                 }
                 unit.links.push(LinkWrite {
                     link: Box::new(link),
@@ -161,5 +165,40 @@ impl Session {
             }
         }
         Ok(())
+    }
+}
+
+/// Which of the fields that were sent are to blame for a refusal of this field: itself, or, if it was not sent, those that
+/// a tool computes it from. An estimate below what remains is refused in the name of what remains.
+fn blamed<'a>(refused: Field, sent: impl Iterator<Item = &'a Field> + Clone) -> Vec<Field> {
+    if sent.clone().any(|field| *field == refused) {
+        return vec![refused];
+    }
+    let hangs_together = |field: &&Field| {
+        [
+            &[Field::StartDate, Field::DueDate][..],
+            &[
+                Field::EstimatedHours,
+                Field::RemainingHours,
+                Field::PercentageDone,
+                Field::Status,
+            ],
+        ]
+        .iter()
+        .any(|group| group.contains(field) && group.contains(&refused))
+    };
+    sent.filter(hangs_together).copied().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_blamed_on_what_was_sent() {
+        let sent = [Field::Title, Field::EstimatedHours];
+        assert_eq!(blamed(Field::Title, sent.iter()), [Field::Title]);
+        assert_eq!(blamed(Field::RemainingHours, sent.iter()), [Field::EstimatedHours]);
+        assert_eq!(blamed(Field::Assignee, sent.iter()), []);
     }
 }

@@ -7,9 +7,9 @@ use super::recover::closing;
 use super::session::Session;
 use crate::connection::FindCreated;
 use crate::model::{
-    ExternalId, Field, Intent, IntentField, IntentOperation, Mapping, RemoteTask, SkipReason, TaskId, text,
+    ExternalId, Field, Intent, IntentField, IntentOperation, Mapping, RemoteBase, RemoteTask, SkipReason, TaskId, text,
 };
-use crate::reconcile::adopted;
+use crate::reconcile::{adopted, untouched_since_creation};
 use crate::store::LinkWrite;
 
 /// A create that is not found is sent again only when this much time has passed: the lease and a request's longest
@@ -106,6 +106,13 @@ impl Session {
     async fn adopt(&mut self, intent: &Intent, mapping: &Mapping, item: &RemoteTask) -> Result<(), RunError> {
         let mut link = adopted(intent, mapping, item.id.clone(), self.now());
         link.external_url.clone_from(&item.url);
+        if untouched_since_creation(item, &self.capabilities) {
+            for (field, base) in &mut link.bases {
+                if let (true, Some(now)) = (self.capabilities.moves.contains(field), item.value(*field)) {
+                    base.remote = RemoteBase::Agreed(now.clone());
+                }
+            }
+        }
         let mut unit = closing(intent, true);
         unit.links.push(LinkWrite {
             link: Box::new(link),

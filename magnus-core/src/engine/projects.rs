@@ -1,15 +1,30 @@
 //! Which projects take part in a run: mapped ones, and new ones that are taken over.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::session::{Active, Session};
 use super::{RunError, RunErrorKind};
 use crate::connection::{ConnectionExt, ProjectReading};
 use crate::model::{
-    ExternalId, ItemOutcome, Mapping, MappingState, Project, ProjectPolicy, Reason, RemoteProject, Scope, SkipReason,
+    ExternalId, ItemOutcome, Mapping, MappingId, MappingState, Project, ProjectPolicy, Reason, RemoteProject, Scope,
+    SkipReason,
 };
 use crate::reconcile::Observation;
 use crate::store::{Changeset, MappingWrite, ProjectWrite};
+
+/// Who else has mapped a project of this instance.
+struct Elsewhere {
+    /// Ids are ordered by age: the older mapping goes on.
+    mapping: MappingId,
+    connection: String,
+}
+
+impl Elsewhere {
+    fn reason(&self) -> Reason {
+        SkipReason::SyncedElsewhere.because(format!("it is synced by connection {:?} already", self.connection))
+    }
+}
 
 impl Session {
     /// Reads the list of projects, takes over new ones, suspends or wakes mappings, and answers those that take part.
@@ -24,7 +39,11 @@ impl Session {
             for mapping in &mut mappings {
                 self.refresh(mapping, &remotes, &mut changeset).await?;
             }
-            for mapping in self.take_over(&remotes, &mappings, &mut changeset).await? {
+            // Two connections to one instance that are synced at the same time must not both find a project free.
+            let taking_over = Arc::clone(&self.taking_over);
+            let _turn = taking_over.lock().await;
+            let elsewhere = self.mapped_elsewhere().await?;
+            for mapping in self.take_over(&remotes, &mappings, &elsewhere, &mut changeset) {
                 new.insert(mapping.id);
                 mappings.push(mapping);
             }
@@ -33,9 +52,18 @@ impl Session {
                 mappings = self.store.mappings(self.settings.id).await?;
             }
         }
+        let elsewhere = self.mapped_elsewhere().await?;
         let mut active = Vec::new();
         for mapping in mappings {
             if !mapping.enabled {
+                continue;
+            }
+            // A connection that was switched on again, or another process, may have come to a project that is taken.
+            if let Some(first) = elsewhere
+                .get(&mapping.external_id)
+                .filter(|first| first.mapping < mapping.id)
+            {
+                self.skip_project(&mapping, first.reason());
                 continue;
             }
             if let MappingState::Suspended { reason } = &mapping.state {
@@ -128,14 +156,14 @@ impl Session {
         Ok(())
     }
 
-    async fn take_over(
+    fn take_over(
         &mut self,
         remotes: &[RemoteProject],
         mappings: &[Mapping],
+        elsewhere: &HashMap<ExternalId, Elsewhere>,
         changeset: &mut Changeset,
-    ) -> Result<Vec<Mapping>, RunError> {
+    ) -> Vec<Mapping> {
         let mapped: HashSet<&ExternalId> = mappings.iter().map(|mapping| &mapping.external_id).collect();
-        let elsewhere = self.mapped_elsewhere().await?;
         let mut new = Vec::new();
         for remote in remotes.iter().filter(|remote| !mapped.contains(&remote.id)) {
             let draft = Mapping::new(
@@ -154,10 +182,7 @@ impl Session {
             } else if !self.direction.pulls() {
                 self.skip_project(&draft, SkipReason::Direction.because("this run may not change the hub"));
             } else if let Some(first) = elsewhere.get(&remote.id) {
-                self.skip_project(
-                    &draft,
-                    SkipReason::SyncedElsewhere.because(format!("it is synced by connection {first:?} already")),
-                );
+                self.skip_project(&draft, first.reason());
             } else {
                 let mut project = Project::new(remote.name.clone(), self.now());
                 project.description.clone_from(&remote.description);
@@ -178,18 +203,17 @@ impl Session {
                 new.push(mapping);
             }
         }
-        Ok(new)
+        new
     }
 
-    /// External projects that another enabled connection to the same instance syncs already, with its name.
-    async fn mapped_elsewhere(&self) -> Result<HashMap<ExternalId, String>, RunError> {
+    /// External projects that another enabled connection to the same instance has mapped; by the first, if several have.
+    async fn mapped_elsewhere(&self) -> Result<HashMap<ExternalId, Elsewhere>, RunError> {
         let same: HashMap<_, _> = self
             .store
             .connections()
             .await?
             .into_iter()
-            .filter(|other| other.id != self.settings.id && other.enabled && other.tool == self.settings.tool)
-            .filter(|other| other.url.trim_end_matches('/') == self.settings.url.trim_end_matches('/'))
+            .filter(|other| other.id != self.settings.id && other.enabled && other.same_instance(&self.settings))
             .map(|other| (other.id, other.name))
             .collect();
         let mappings = if same.is_empty() {
@@ -197,11 +221,21 @@ impl Session {
         } else {
             self.store.all_mappings().await?
         };
-        Ok(mappings
-            .into_iter()
-            .filter(|mapping| mapping.enabled)
-            .filter_map(|mapping| Some((mapping.external_id, same.get(&mapping.connection_id)?.clone())))
-            .collect())
+        let mut elsewhere: HashMap<ExternalId, Elsewhere> = HashMap::new();
+        for mapping in mappings.into_iter().filter(|mapping| mapping.enabled) {
+            let Some(connection) = same.get(&mapping.connection_id) else {
+                continue;
+            };
+            let known = elsewhere.get(&mapping.external_id);
+            if known.is_none_or(|known| mapping.id < known.mapping) {
+                let found = Elsewhere {
+                    mapping: mapping.id,
+                    connection: connection.clone(),
+                };
+                elsewhere.insert(mapping.external_id, found);
+            }
+        }
+        Ok(elsewhere)
     }
 
     /// Whether a run makes sense at all with these projects.

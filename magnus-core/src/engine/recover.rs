@@ -5,10 +5,10 @@ use super::session::{Session, Tables};
 use super::{Phase, RunError};
 use crate::connection::{ReadTask, Reading};
 use crate::model::{
-    Base, Conflict, ConflictId, ConflictState, Field, Intent, IntentField, IntentOperation, IntentState, Link, Mapping,
-    RemoteValue, RowVersion, Side, SkipReason,
+    Base, Conflict, ConflictId, ConflictState, Field, Intent, IntentField, IntentOperation, IntentState, Link,
+    LocalBase, Mapping, RemoteValue, RowVersion, Side, SkipReason,
 };
-use crate::reconcile::{Lens, References};
+use crate::reconcile::{Fate, Lens, References, fates};
 use crate::store::{ConflictWrite, LinkWrite, Unit};
 
 impl Session {
@@ -91,24 +91,34 @@ impl Session {
         let mut unit = closing(intent, true);
         let mut maybe_applied = remote.is_none();
         if let Some(remote) = &remote {
-            let moved = remote.version != *version;
-            for (field, sent) in &intent.fields {
-                let now = remote.value(*field);
-                if now == Some(&sent.sent) {
-                    after
-                        .bases
-                        .insert(*field, Base::agreed(sent.local.clone(), sent.sent.clone()));
-                    maybe_applied = true;
-                } else if let (Some(now), Some(seen)) = (now, &sent.seen)
-                    && (now != seen || moved)
-                {
-                    maybe_applied = true;
-                    if now == seen {
-                        // Ours may have landed and been set back by somebody: before it is sent again, that value goes
-                        // on record.
-                        let value = decoded(lens, *field, now);
-                        unit.conflicts
-                            .push(self.settled_loser(&link, *field, sent, value, now.clone()));
+            for (field, fate) in fates(&intent.fields, version.as_ref(), remote, &self.capabilities) {
+                let Some(sent) = intent.fields.get(&field) else {
+                    continue;
+                };
+                maybe_applied |= fate != Fate::NotApplied;
+                match fate {
+                    Fate::NotApplied | Fate::Merge => {}
+                    Fate::Applied => {
+                        let base = Base::agreed(sent.local.clone(), sent.sent.clone());
+                        after.bases.insert(field, base);
+                    }
+                    Fate::InItsForm(now) => {
+                        after.bases.insert(field, Base::agreed(sent.local.clone(), now));
+                    }
+                    Fate::SetBack => {
+                        // Before ours is sent again, what was set back to goes on record.
+                        let now = sent.seen.clone().unwrap_or(RemoteValue::NULL);
+                        let value = decoded(lens, field, &now);
+                        unit.conflicts.push(self.settled_loser(&link, field, sent, value, now));
+                    }
+                    Fate::Yields(now) => {
+                        if let Some(base) = after.bases.get_mut(&field) {
+                            base.local = LocalBase::Agreed(sent.local.clone());
+                        }
+                        let value = decoded(lens, field, &now);
+                        let mut write = self.settled_loser(&link, field, sent, value, now);
+                        write.conflict.loser = Some(Side::Hub);
+                        unit.conflicts.push(write);
                     }
                 }
             }

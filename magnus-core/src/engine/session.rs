@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use tokio::sync::Mutex;
+
 use super::tally::Tally;
 use super::{RunContext, RunError, RunErrorKind};
 use crate::clock::Clock;
@@ -44,6 +46,8 @@ pub(super) struct Session {
     pub(super) held_back: HashSet<TaskId>,
     /// Whether a person, or a program for a person, asked for this run.
     pub(super) asked_by_person: bool,
+    /// Held while projects are taken over, by one run at a time.
+    pub(super) taking_over: Arc<Mutex<()>>,
     /// Failures in a row that say something of the connection as a whole.
     pub(super) fatal_in_a_row: u32,
 }

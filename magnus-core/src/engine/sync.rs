@@ -15,7 +15,7 @@ use super::{Phase, RunContext, RunEnd, RunError, RunErrorKind, SyncEngine};
 use crate::clock::{Clock, SystemClock};
 use crate::connection::{Connection, Connector};
 use crate::model::{
-    ConnectionId, ConnectionSettings, DeletionPolicy, ItemFailure, Reason, RunReport, RunRequest, RunState, Scope,
+    ConnectionId, ConnectionSettings, DeletionPolicy, ItemFailure, Reason, Run, RunReport, RunRequest, RunState, Scope,
     SkipReason, TaskId, ToolName, Trigger,
 };
 use crate::reconcile::Plan;
@@ -24,6 +24,9 @@ use crate::store::TaskStore;
 
 /// A connection with the revision of the settings it was opened with.
 type Opened = (i64, Arc<dyn Connection>);
+
+/// How far back the log is searched for runs that came after a halted one.
+const LOOK_BACK: usize = 200;
 
 type Wrap = Arc<dyn Fn(&ConnectionSettings, Arc<dyn Connection>) -> Arc<dyn Connection> + Send + Sync>;
 
@@ -35,6 +38,7 @@ pub struct Engine {
     connectors: HashMap<ToolName, Arc<dyn Connector>>,
     wrap: Option<Wrap>,
     open: Mutex<HashMap<ConnectionId, Opened>>,
+    taking_over: Arc<Mutex<()>>,
 }
 
 impl fmt::Debug for Engine {
@@ -57,6 +61,7 @@ impl Engine {
             connectors: HashMap::new(),
             wrap: None,
             open: Mutex::new(HashMap::new()),
+            taking_over: Arc::default(),
         }
     }
 
@@ -193,6 +198,7 @@ impl Engine {
             failed: Vec::new(),
             held_back: HashSet::new(),
             asked_by_person: request.trigger == Trigger::Manual,
+            taking_over: Arc::clone(&self.taking_over),
             fatal_in_a_row: 0,
         })
     }
@@ -323,22 +329,33 @@ impl Session {
         Ok(None)
     }
 
-    /// The plan that a person has confirmed.
+    /// The plan that a person has confirmed. It can be confirmed until a newer run has planned the same anew.
     pub(super) async fn confirmed(&self, request: &RunRequest) -> Result<Option<Plan>, RunError> {
         let Some(id) = request.confirm else { return Ok(None) };
         let halted = self.store.run(id).await?;
-        let plan = halted
-            .filter(|run| run.state == RunState::Halted && run.connection_id == request.connection_id)
-            .and_then(|run| serde_json::from_value(run.report.plan?).ok());
-        match plan {
+        let halted = halted.filter(|run| run.state == RunState::Halted && run.connection_id == request.connection_id);
+        let refuse = |words: String| Err(self.error(RunErrorKind::NothingToConfirm, words));
+        let nothing = || {
+            format!(
+                "run {id} is no halted run of connection {:?} with a plan",
+                self.settings.name
+            )
+        };
+        let Some(halted) = halted else {
+            return refuse(nothing());
+        };
+        // Newest first; this run itself is `started`.
+        let recent = self.store.recent_runs(LOOK_BACK).await?;
+        let mut newer = recent.iter().take_while(|run| run.id != id);
+        if let Some(newer) = newer.find(|run| supersedes(run, &halted)) {
+            return refuse(format!(
+                "the plan of run {id} was superseded by run {}; sync again to see what is left to do",
+                newer.id
+            ));
+        }
+        match halted.report.plan.and_then(|plan| serde_json::from_value(plan).ok()) {
             Some(plan) => Ok(Some(plan)),
-            None => Err(self.error(
-                RunErrorKind::NothingToConfirm,
-                format!(
-                    "run {id} is no halted run of connection {:?} with a plan",
-                    self.settings.name
-                ),
-            )),
+            None => refuse(nothing()),
         }
     }
 
@@ -385,6 +402,17 @@ impl Session {
         };
         RunEnd { state, report, message }
     }
+}
+
+/// Whether a newer run has planned anew what a halted one had planned: with it, the plan that a person saw is past.
+fn supersedes(newer: &Run, halted: &Run) -> bool {
+    let planned = matches!(newer.state, RunState::Completed | RunState::Partial | RunState::Halted);
+    let the_same = if halted.request.sync {
+        newer.request.sync && newer.request.scope != Scope::Projects
+    } else {
+        newer.request.undo == halted.request.undo
+    };
+    newer.connection_id == halted.connection_id && planned && the_same
 }
 
 fn not_all_read() -> Reason {

@@ -99,14 +99,12 @@ impl Hub {
     async fn refuse_if_synced_elsewhere(&self, view: &View, external: &RemoteProject) -> Result<(), HubError> {
         let here = &view.settings;
         for other in self.store.connections().await? {
-            let same_instance =
-                other.tool == here.tool && other.url.trim_end_matches('/') == here.url.trim_end_matches('/');
             let syncs_it = || {
                 view.mappings.iter().any(|mapping| {
                     mapping.enabled && mapping.connection_id == other.id && mapping.external_id == external.id
                 })
             };
-            if other.id != here.id && other.enabled && same_instance && syncs_it() {
+            if other.id != here.id && other.enabled && other.same_instance(here) && syncs_it() {
                 return Err(HubError::new(
                     HubErrorKind::Conflict,
                     format!(

@@ -160,6 +160,30 @@ impl Hub {
         Err(busy("the task"))
     }
 
+    /// Brings a deleted task back. What a tool still has of it is joined again by the next run.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown task; `Conflict` if it is not deleted; `Store`.
+    pub async fn restore_task(&self, id: TaskId) -> Result<Task, HubError> {
+        for _ in 0..TRIES {
+            let before = self.store.tasks(vec![id]).await?.pop();
+            let before = before.ok_or_else(|| HubError::not_found("task", id))?;
+            if !before.is_deleted() {
+                let message = format!("task {:?} ({id}) is not deleted", before.title);
+                return Err(HubError::new(HubErrorKind::Conflict, message));
+            }
+            let now = self.now();
+            let mut task = before.clone();
+            task.deleted_at = None;
+            task.updated_at = now;
+            let entry = entry(&task, None, Value::Empty, Value::text(task.title.clone()), now);
+            if self.update(task, &before, vec![entry]).await? {
+                return self.task(id).await;
+            }
+        }
+        Err(busy("the task"))
+    }
+
     /// A task that is not deleted.
     pub(super) async fn task(&self, id: TaskId) -> Result<Task, HubError> {
         match self.store.tasks(vec![id]).await?.pop() {

@@ -1,7 +1,9 @@
 //! Writes of which nobody knows whether they took place: listed, and settled when a person has looked.
 
 use super::{Hub, HubError, HubErrorKind};
-use crate::model::{ConnectionId, ExternalId, Intent, IntentId, IntentOperation, IntentState, Link, MappingId};
+use crate::model::{
+    ConnectionId, ExternalId, Intent, IntentId, IntentOperation, IntentState, Link, LinkState, MappingId,
+};
 use crate::reconcile::adopted;
 use crate::store::{Changeset, LinkWrite, Unit};
 
@@ -32,7 +34,8 @@ impl Hub {
         Ok(found)
     }
 
-    /// Settles an uncertain create. The next run of its connection goes on from there.
+    /// Settles an uncertain create. The next run of its connection goes on from there. An item that a person names is
+    /// believed once a run has seen it: until then its link is `uncertain`, and that it is not there proves nothing.
     ///
     /// # Errors
     /// `NotFound`; `Invalid` if it is not a create; `Conflict` if it is settled already, or if the item or the task is
@@ -84,6 +87,8 @@ impl Hub {
         let wanted: MappingId = intent.mapping_id;
         let mapping = mappings.into_iter().find(|mapping| mapping.id == wanted);
         let mapping = mapping.ok_or_else(|| HubError::not_found("mapping", wanted))?;
-        Ok(adopted(intent, &mapping, external, self.now()))
+        let mut link = adopted(intent, &mapping, external, self.now());
+        link.state = LinkState::Uncertain;
+        Ok(link)
     }
 }

@@ -1,6 +1,7 @@
 //! The words of Magnus as types: what the hub holds, what a tool shows, and what joins them.
 
 mod access;
+mod address;
 mod conflict;
 mod direction;
 mod failure;

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::address;
 use super::status::named_enum;
 use super::{ConnectionId, Direction, Priority, Status, Timestamp, ToolName};
 
@@ -227,6 +228,12 @@ impl ConnectionSettings {
             created_at: now,
             updated_at: now,
         }
+    }
+
+    /// Whether both lead to the same instance of the same tool, whatever case, port or slash its address is given with.
+    #[must_use]
+    pub fn same_instance(&self, other: &Self) -> bool {
+        self.tool == other.tool && address::canonical(&self.url) == address::canonical(&other.url)
     }
 }
 

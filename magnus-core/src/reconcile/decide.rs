@@ -179,6 +179,12 @@ impl Decider<'_> {
                 self.pull(value, Rule::OneMoved, local_moved.then(|| self.input.local.clone()))
             }
             _ if local_moved => self.held_as_computed(Some(seen)),
+            // The hub keeps a value that the tool now computes to nothing. They do not agree on it: once the tool computes
+            // it no more (a parent has lost its children), the hub's is sent.
+            Ok(value) if value.is_empty() && !self.input.local.is_empty() => FieldDecision::Record(Base {
+                local: LocalBase::Unsent,
+                ..seen
+            }),
             _ => FieldDecision::Record(seen),
         }
     }
@@ -236,10 +242,30 @@ impl Decider<'_> {
             RemoteBase::Unseen(_) => self.decode().is_ok(),
         };
         match (local_moved, remote_moved) {
-            (false, false) => self.still_unseen(base),
+            (false, false) => self.no_longer_held(base).unwrap_or_else(|| self.still_unseen(base)),
             (false, true) => self.only_remote_moved(base),
             (true, false) => self.only_local_moved(),
             (true, true) => self.both_moved(),
+        }
+    }
+
+    /// An item may have come to a project whose tables have no place for the hub's value: neither side moved, and yet they
+    /// agree no more.
+    fn no_longer_held(&self, base: &Base) -> Option<FieldDecision> {
+        let by_table = matches!(self.input.field, Field::Status | Field::Priority | Field::Assignee);
+        if !by_table || !self.direction.pushes() || self.decode().is_ok_and(|value| self.is_local(&value)) {
+            return None;
+        }
+        match self.lens.encode(self.input.field, self.input.local) {
+            Sendable::Unholdable(reason) => Some(FieldDecision::Held {
+                hold: Hold::Unholdable,
+                reason,
+                base: Some(Base {
+                    local: LocalBase::Unsent,
+                    remote: base.remote.clone(),
+                }),
+            }),
+            _ => None,
         }
     }
 

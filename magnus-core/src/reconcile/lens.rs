@@ -55,6 +55,8 @@ impl References {
 pub struct Lens<'a> {
     translator: &'a dyn Translator,
     project: &'a ExternalId,
+    /// Where the item is on its way to: what is sent is said in the words of that project.
+    destination: &'a ExternalId,
     references: &'a References,
 }
 
@@ -65,8 +67,17 @@ impl<'a> Lens<'a> {
         Self {
             translator,
             project,
+            destination: project,
             references,
         }
+    }
+
+    /// The lens for an item that moves to another project: what it has is read by the tables of where it is, what it gets
+    /// by those of where it goes.
+    #[must_use]
+    pub const fn towards(mut self, destination: &'a ExternalId) -> Self {
+        self.destination = destination;
+        self
     }
 
     /// What a tool's value means to the hub. A value of a kind that the field does not take counts as unresolved.
@@ -99,7 +110,7 @@ impl<'a> Lens<'a> {
         if field == Field::Parent {
             return self.encode_parent(value);
         }
-        match self.translator.encode(self.project, field, value) {
+        match self.translator.encode(self.destination, field, value) {
             Encoded::Value(value) => Sendable::Now(value),
             Encoded::Unholdable(reason) => Sendable::Unholdable(reason),
         }

@@ -13,8 +13,13 @@ pub fn needs_reading(
     lens: &Lens<'_>,
     capabilities: &Capabilities,
 ) -> bool {
-    if link.state != LinkState::Live {
-        return false;
+    match link.state {
+        LinkState::Live => {}
+        // A person named it; it is believed once it is seen.
+        LinkState::Uncertain => return true,
+        // A task that was restored in the hub is joined again with what the tool still has.
+        LinkState::GoneLocal => return !task.is_deleted(),
+        _ => return false,
     }
     has_open_conflict
         || task.is_deleted()

@@ -88,6 +88,12 @@ pub(crate) struct State {
     /// An item with this title is refused as a whole.
     pub(crate) poison: Option<String>,
     pub(crate) meddle: Option<(u64, Field, serde_json::Value)>,
+    /// Somebody's edit that takes place right after our write, before it is read back.
+    pub(crate) meddle_after: Option<(u64, Field, serde_json::Value)>,
+    /// Projects whose tasks cannot be listed.
+    pub(crate) broken: HashSet<u64>,
+    /// Whether each row is listed twice.
+    pub(crate) stutters: bool,
     pub(crate) meddled_over: Vec<serde_json::Value>,
 }
 
@@ -370,7 +376,17 @@ impl Toy {
                 state.writes += 1;
                 let task = self.show(id, &state.items[&id]);
                 let before = (!self.habits.versions).then_some(before);
-                let sole_writer = self.habits.versions;
+                let after = state.meddle_after.take();
+                let sole_writer = self.habits.versions && after.is_none();
+                let task = match after {
+                    Some((id, field, raw)) => {
+                        drop(state);
+                        self.edit_raw(id, field, raw);
+                        let state = self.state();
+                        self.show(id, &state.items[&id])
+                    }
+                    None => task,
+                };
                 Ok(Written::Task(Box::new(WrittenTask {
                     task,
                     before,
@@ -485,12 +501,19 @@ impl Connection for Toy {
 
     async fn list_tasks(&self, request: ListTasks) -> Result<Page<RemoteTask>, ConnectionError> {
         let state = self.readable("list_tasks")?;
+        if state.broken.iter().any(|id| request.project == ExternalId::from(*id)) {
+            return Err(ConnectionError::new(
+                ConnectionErrorKind::Unavailable,
+                "list_tasks",
+                "500",
+            ));
+        }
         let since: u64 = request.changed_since.map_or(0, |cursor| cursor.0.parse().unwrap());
         let items = state
             .items
             .iter()
             .filter(|(_, item)| request.project == ExternalId::from(item.project) && item.stamp >= since)
-            .map(|(id, item)| self.show(*id, item))
+            .flat_map(|(id, item)| vec![self.show(*id, item); if state.stutters { 2 } else { 1 }])
             .collect();
         let cursor = Some(Cursor(state.stamp.to_string()));
         Ok(Page {

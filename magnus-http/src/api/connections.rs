@@ -90,29 +90,8 @@ async fn connect(app: &Shared, id: ConnectionId, body: &[u8]) -> Result<OnceAnsw
         // It was added, but the answer was not kept.
         return connected(app, &there).await;
     }
-    check_name("display_name", &wanted.display_name)?;
-    check_secret("api_key", &wanted.api_key)?;
-    if let Some(secret) = &wanted.webhook_secret {
-        check_secret("webhook_secret", secret)?;
-    }
-    let tool = ToolName::new(&wanted.tool_name);
-    let known = app.options.opener.tools();
-    if !known.contains(&tool) {
-        let names: Vec<&str> = known.iter().map(ToolName::as_str).collect();
-        let message = format!("there is no such tool; known are: {}", names.join(", "));
-        return Err(Problem::invalid("tool_name", message));
-    }
-    let now = app.options.clock.now();
-    let mut settings = ConnectionSettings::new(tool, wanted.display_name.trim(), wanted.instance_url.trim(), now);
+    let mut settings = settings_of(app, &wanted).await?;
     settings.id = id;
-    if let Some(direction) = word("sync_direction", wanted.sync_direction.as_deref())? {
-        settings.direction = direction;
-    }
-    if let Some(frequency) = word("sync_frequency", wanted.sync_frequency.as_deref())? {
-        settings.frequency = frequency;
-    }
-    settings.options = options(&ConnectionOptions::default(), &wanted.config.unwrap_or_default())?;
-    address::check(&settings.url, app.options.allow_link_local).await?;
     if app
         .store()
         .connections()
@@ -133,6 +112,36 @@ async fn connect(app: &Shared, id: ConnectionId, body: &[u8]) -> Result<OnceAnsw
         .await?;
     tracing::info!(connection = %saved.id, tool = %saved.tool, "connection {} was added", saved.id);
     connected(app, &saved).await
+}
+
+/// The settings that are wanted, if they make sense.
+async fn settings_of(app: &Shared, wanted: &ConnectionIn) -> Result<ConnectionSettings, Problem> {
+    check_name("display_name", &wanted.display_name)?;
+    check_secret("api_key", &wanted.api_key)?;
+    if let Some(secret) = &wanted.webhook_secret {
+        check_secret("webhook_secret", secret)?;
+    }
+    let tool = ToolName::new(&wanted.tool_name);
+    let known = app.options.opener.tools();
+    if !known.contains(&tool) {
+        let names: Vec<&str> = known.iter().map(ToolName::as_str).collect();
+        let message = format!("there is no such tool; known are: {}", names.join(", "));
+        return Err(Problem::invalid("tool_name", message));
+    }
+    let now = app.options.clock.now();
+    let mut settings = ConnectionSettings::new(tool, wanted.display_name.trim(), wanted.instance_url.trim(), now);
+    if let Some(direction) = word("sync_direction", wanted.sync_direction.as_deref())? {
+        settings.direction = direction;
+    }
+    if let Some(frequency) = word("sync_frequency", wanted.sync_frequency.as_deref())? {
+        settings.frequency = frequency;
+    }
+    settings.options = options(
+        &ConnectionOptions::default(),
+        &wanted.config.clone().unwrap_or_default(),
+    )?;
+    address::check(&settings.url, app.options.allow_link_local).await?;
+    Ok(settings)
 }
 
 async fn connected(app: &Shared, settings: &ConnectionSettings) -> Result<OnceAnswer, Problem> {
@@ -290,9 +299,30 @@ pub(crate) async fn test_stored(State(app): State<App>, Id(id): Id<ConnectionId>
     app.connection(id).await?;
     let answer = match app.options.opener.open(id).await {
         Ok((_, connection)) => connection.check().await.map_err(RunError::from),
-        Err(error) if error.kind() == RunErrorKind::Store => return Err(error.into()),
         Err(error) => Err(error),
     };
+    tested(answer)
+}
+
+/// Test a connection that is not there yet
+///
+/// Asks the tool who we are, with what would make the connection. Nothing is kept.
+#[utoipa::path(post, path = "/connections/test", tag = "connections", request_body = ConnectionIn, responses(
+    (status = 200, description = "How it answered", body = Tested)))]
+pub(crate) async fn test_new(
+    State(app): State<App>,
+    Body(wanted): Body<ConnectionIn>,
+) -> Result<Json<Tested>, Problem> {
+    let settings = settings_of(&app, &wanted).await?;
+    let answer = match app.options.opener.connect(settings, wanted.api_key).await {
+        Ok(connection) => connection.check().await.map_err(RunError::from),
+        Err(error) => Err(error),
+    };
+    tested(answer)
+}
+
+/// What a test found; that the tool does not answer is a finding, that our own store does not is a failure.
+fn tested(answer: Result<Identity, RunError>) -> Result<Json<Tested>, Problem> {
     Ok(Json(match answer {
         Ok(identity) => Tested {
             status: "ok".to_owned(),
@@ -301,6 +331,7 @@ pub(crate) async fn test_stored(State(app): State<App>, Id(id): Id<ConnectionId>
             version: identity.version,
             notes: identity.notes,
         },
+        Err(error) if error.kind() == RunErrorKind::Store => return Err(error.into()),
         Err(error) => Tested {
             status: "failed".to_owned(),
             reason: Some(error.to_string()),

@@ -14,8 +14,9 @@ use super::once::{self, Once};
 use super::unified::{TaskParams, tasks_out};
 use crate::extract::{Body, Id, Params, from_json};
 use crate::problem::{Kind, Problem, ProblemOut};
+use crate::prose;
 use crate::shape::conflict::ConflictOut;
-use crate::shape::task::{Story, TaskIn, TaskOut, TaskPatchIn, Tasks};
+use crate::shape::task::{Described, Story, TaskIn, TaskOut, TaskPatchIn, Tasks};
 use crate::shape::value::patch_from_json;
 use crate::state::{App, Shared};
 
@@ -94,6 +95,20 @@ pub(crate) async fn story(State(app): State<App>, Id(id): Id<TaskId>) -> Result<
             .iter()
             .map(|conflict| ConflictOut::new(conflict, &names, Some(&task)))
             .collect(),
+    }))
+}
+
+/// The description of a task as HTML
+///
+/// Rendered from its Markdown, without anything that runs, loads or styles.
+#[utoipa::path(get, path = "/tasks/{id}/description", tag = "hub", params(
+    ("id" = uuid::Uuid, Path, description = "The task")), responses(
+    (status = 200, description = "The description", body = Described)))]
+pub(crate) async fn description(State(app): State<App>, Id(id): Id<TaskId>) -> Result<Json<Described>, Problem> {
+    let task = task_of(&app, id).await?;
+    let html = task.description.as_deref().map(prose::html);
+    Ok(Json(Described {
+        html: html.filter(|html| !html.trim().is_empty()),
     }))
 }
 

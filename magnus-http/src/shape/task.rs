@@ -267,6 +267,13 @@ impl Change {
     }
 }
 
+/// The description of a task, to be shown.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Described {
+    /// Sanitised HTML; null without a description.
+    pub(crate) html: Option<String>,
+}
+
 /// The story of one task: what changed it, when and why.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Story {

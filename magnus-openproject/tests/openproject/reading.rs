@@ -47,6 +47,30 @@ async fn sub_projects_are_mappings_of_their_own() {
     assert_eq!(listed(&bench).await, ids([outer]));
     let swept = bench.connection.all_ids(id(bench.project)).await.expect("ids");
     assert_eq!(swept.into_iter().collect::<BTreeSet<_>>(), ids([outer]));
+    let lists = bench.tool.recorder().calls();
+    let lists: Vec<_> = lists
+        .iter()
+        .filter(|list| list.call.path.ends_with("/work_packages"))
+        .collect();
+    assert!(lists.len() >= 2, "{lists:?}");
+    for list in lists {
+        assert!(
+            list.call.query.contains("includeSubprojects=false"),
+            "{}",
+            list.call.query
+        );
+    }
+
+    // Whatever a server makes of that, a row of another project is not one of this one.
+    let foreign = Fault::transform(move |mut page| {
+        for row in page["_embedded"]["elements"].as_array_mut().into_iter().flatten() {
+            row["_links"]["project"]["href"] = format!("/api/v3/projects/{inner}").into();
+        }
+        page
+    });
+    let only = CallMatcher::any().path_ends_with("/work_packages");
+    bench.tool.faults().inject(FaultRule::new(only, foreign).always());
+    assert_eq!(listed(&bench).await, ids([]));
 }
 
 #[tokio::test]
@@ -59,7 +83,7 @@ async fn a_page_size_cut_by_the_instance_loses_nothing() {
 }
 
 #[tokio::test]
-async fn rows_touched_while_pages_are_read_are_all_seen() {
+async fn rule_11_rows_touched_while_pages_are_read_are_all_seen() {
     let bench = bench(OpenProjectOptions::default().page_size_max(5)).await;
     let made = bench.tool.seed_project(bench.project, 30, 4);
     let (tool, rows, calls) = (bench.tool.clone(), made.clone(), Arc::new(AtomicUsize::new(0)));

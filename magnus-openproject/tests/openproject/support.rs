@@ -1,8 +1,11 @@
 //! A connection to a simulated instance, in the process.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Request, Response};
 use magnus_core::connection::{
     Connection, ConnectionError, Connector, CreateTask, RemoteWrite, UpdateTask, Written, WrittenTask,
 };
@@ -10,6 +13,7 @@ use magnus_core::model::{ConnectionSettings, ExternalId, Field, RemoteTask, Remo
 use magnus_openproject::OpenProjectConnector;
 use magnus_testkit::sim::openproject::{OpenProjectOptions, OpenProjectSimulator};
 use magnus_testkit::transport::RouterTransport;
+use magnus_transport::{Transport, TransportError};
 use secrecy::SecretString;
 
 pub(crate) struct Bench {
@@ -28,6 +32,24 @@ pub(crate) async fn open(
 ) -> Result<Arc<dyn Connection>, ConnectionError> {
     let connector = OpenProjectConnector::new(Arc::new(RouterTransport::new(tool.router())));
     connector.open(settings, SecretString::from(tool.api_key())).await
+}
+
+/// A way to an instance that keeps what was sent.
+#[derive(Debug)]
+pub(crate) struct Listening {
+    pub(crate) tool: RouterTransport,
+    pub(crate) heard: Arc<Mutex<Vec<Request<Bytes>>>>,
+}
+
+#[async_trait]
+impl Transport for Listening {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+        self.heard
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(request.clone());
+        self.tool.send(request).await
+    }
 }
 
 pub(crate) async fn bench(options: OpenProjectOptions) -> Bench {

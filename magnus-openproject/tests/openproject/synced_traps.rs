@@ -81,6 +81,47 @@ async fn successors_that_our_write_moves_are_pulled_and_not_pushed_back() {
 }
 
 #[tokio::test]
+async fn what_closing_completes_is_pulled_and_not_pushed_back() {
+    let mut options = OpenProjectOptions::strict();
+    options.closed_is_complete = true;
+    let hub = hub_of(options, |tool, project| {
+        tool.create_work_package_with(project, "Done soon", |item| {
+            item.estimated_minutes = Some(600);
+            item.remaining_minutes = Some(300);
+            item.percentage_done = Some(50);
+        });
+    })
+    .await;
+    edit(&hub, "Done soon", vec![(Field::Status, Value::Status(Status::Done))]).await;
+    hub.sync().await;
+    let task = hub.by_title().await["Done soon"].clone();
+    assert_eq!(
+        (task.status, task.percentage_done, task.remaining_minutes),
+        (Status::Done, Some(100), Some(0))
+    );
+    hub.sync().await;
+    let sent = sent_to(&hub, "Done soon");
+    assert_eq!(sent.len(), 1, "{sent:?}");
+    hub.assert_quiet().await;
+}
+
+#[tokio::test]
+async fn a_duplicate_that_our_write_closes_is_pulled_and_not_pushed_back() {
+    let hub = hub_of(OpenProjectOptions::default(), |tool, project| {
+        let original = tool.create_work_package(project, "Original");
+        let duplicate = tool.create_work_package(project, "Duplicate");
+        tool.duplicate(duplicate, original);
+    })
+    .await;
+    edit(&hub, "Original", vec![(Field::Status, Value::Status(Status::Done))]).await;
+    hub.sync().await;
+    hub.sync().await;
+    assert_eq!(hub.by_title().await["Duplicate"].status, Status::Done);
+    assert!(sent_to(&hub, "Duplicate").is_empty());
+    hub.assert_quiet().await;
+}
+
+#[tokio::test]
 async fn roll_ups_of_a_parent_are_pulled_and_not_pushed_back() {
     let hub = hub_of(OpenProjectOptions::strict(), |tool, project| {
         let parent = tool.create_work_package(project, "Parent");

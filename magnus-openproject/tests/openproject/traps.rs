@@ -1,14 +1,19 @@
 //! What the tool does without a word, met by the adapter.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::support::{bench, change, create, fields, id, open, settings, simple};
+use crate::support::{Listening, bench, change, create, fields, id, open, settings, simple};
+use http::Method;
 use magnus_core::connection::{
-    ConnectionErrorKind, ConnectionExt as _, FindCreated, ListTasks, Outcome, ProjectReading, ReadTask, RemoteWrite,
+    ConnectionErrorKind, ConnectionExt as _, Connector as _, FindCreated, ListTasks, Outcome, ProjectReading, ReadTask,
+    RemoteWrite,
 };
 use magnus_core::model::{ExternalId, Field, RemoteValue};
+use magnus_openproject::OpenProjectConnector;
 use magnus_testkit::sim::openproject::{OpenProjectOptions, OpenProjectSimulator, Progress};
 use magnus_testkit::sim::{CallMatcher, Fault, FaultRule};
+use magnus_testkit::transport::RouterTransport;
 use serde_json::{Value, json};
 
 fn error_body(name: &str, message: &str, attribute: Option<&str>) -> String {
@@ -81,7 +86,16 @@ async fn a_message_in_any_language_means_the_same() {
 
 #[tokio::test]
 async fn every_write_says_its_content_type_and_none_is_without_a_body() {
-    let bench = simple().await;
+    let mut bench = simple().await;
+    let heard = Arc::default();
+    let listening = Listening {
+        tool: RouterTransport::new(bench.tool.router()),
+        heard: Arc::clone(&heard),
+    };
+    bench.connection = OpenProjectConnector::new(Arc::new(listening))
+        .open(settings("https://openproject.test"), bench.tool.api_key().into())
+        .await
+        .expect("valid settings");
     let made = bench
         .written(create(bench.project, &[(Field::Title, "New")]))
         .await
@@ -97,6 +111,21 @@ async fn every_write_says_its_content_type_and_none_is_without_a_body() {
     for call in bench.tool.recorder().calls() {
         assert!(!matches!(call.status, Some(406 | 415)), "{call:?}");
     }
+    let mut methods = Vec::new();
+    for request in heard.lock().expect("nobody panicked").iter() {
+        if request.method() == Method::GET {
+            continue;
+        }
+        // Old versions want the type of a DELETE as well, which has nothing to say.
+        assert_eq!(request.headers()["content-type"], "application/json", "{request:?}");
+        assert_eq!(
+            request.body().is_empty(),
+            request.method() == Method::DELETE,
+            "{request:?}"
+        );
+        methods.push(request.method().clone());
+    }
+    assert_eq!(methods, [Method::POST, Method::PATCH, Method::DELETE]);
 }
 
 #[tokio::test]

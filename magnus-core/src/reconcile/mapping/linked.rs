@@ -19,8 +19,9 @@ impl<'a> Planner<'a> {
             };
             let remote = self.input.observation.tasks.get(&link.external_id);
             match (link.state, remote) {
-                (LinkState::Uncertain, _) => {
-                    let reason = SkipReason::Uncertain.because("it is not settled whether the tool has it");
+                (LinkState::Uncertain, None) => {
+                    let words = format!("item {} was named for it and is not seen in the tool", link.external_id);
+                    let reason = SkipReason::Uncertain.because(words);
                     self.skip(
                         task.title.clone(),
                         Some(task.id),
@@ -30,7 +31,7 @@ impl<'a> Planner<'a> {
                 }
                 (LinkState::GoneLocal, _) if task.is_deleted() => self.plan.unchanged.push(link.task_id),
                 (_, Some(remote)) if !task.is_deleted() => self.merge_present(task, link, remote),
-                (LinkState::Live, Some(remote)) => self.deleted_in_hub(task, link, Some(remote)),
+                (LinkState::Live | LinkState::Uncertain, Some(remote)) => self.deleted_in_hub(task, link, Some(remote)),
                 (LinkState::Live, None) => self.not_observed(task, link),
                 _ => self.plan.unchanged.push(link.task_id),
             }
@@ -79,12 +80,13 @@ impl<'a> Planner<'a> {
                 SkipReason::OutOfScope.because("moved to a hub project that is not mapped here"),
             );
         }
-        let mut merge = self.merge(Item {
+        let item = Item {
             task: &task_after,
             link,
             link_after: &after,
             remote,
-        });
+        };
+        let mut merge = self.merge(item, move_to.as_deref());
         if task_after.project_id != task.project_id {
             ensure_task_write(&mut merge.unit, &task_after, task.version);
             merge.pulls = true;

@@ -82,8 +82,10 @@ impl<'a> Planner<'a> {
         });
     }
 
-    pub(super) fn merge(&self, item: Item<'_>) -> ItemMerge {
-        let lens = Lens::new(self.input.translator, &self.input.mapping.external_id, &self.references);
+    pub(super) fn merge(&self, item: Item<'_>, destination: Option<&Mapping>) -> ItemMerge {
+        let here = &self.input.mapping.external_id;
+        let there = destination.map_or(here, |mapping| &mapping.external_id);
+        let lens = Lens::new(self.input.translator, here, &self.references).towards(there);
         let none = HashMap::new();
         let open = self.open.get(&item.link.id).unwrap_or(&none);
         merge_item(item, open, &self.parents, &lens, self.setting())

@@ -78,12 +78,13 @@ impl<'a> Planner<'a> {
                 continue;
             };
             let link = Link::new(self.input.mapping, task.id, external.clone(), self.setting().now);
-            let merge = self.merge(Item {
+            let item = Item {
                 task,
                 link: &link,
                 link_after: &link,
                 remote,
-            });
+            };
+            let merge = self.merge(item, None);
             let entry = self.entry(PlannedAction::Link, task, &link, remote, merge, None);
             self.plan.entries.push(entry);
         }

@@ -92,6 +92,8 @@ pub struct OpenProjectOptions {
     pub basic_auth: bool,
     /// How work, remaining work and percentage hang together.
     pub progress: Progress,
+    /// Whether what is closed is complete: 100 %, and nothing left to do.
+    pub closed_is_complete: bool,
     /// Allowed status changes; `None` allows all.
     pub workflow: Option<Workflow>,
     /// Whether Saturday and Sunday are non-working days.
@@ -125,6 +127,7 @@ impl Default for OpenProjectOptions {
             public_projects: false,
             basic_auth: true,
             progress: Progress::default(),
+            closed_is_complete: false,
             workflow: None,
             non_working_days: false,
             parent_becomes_automatic: false,

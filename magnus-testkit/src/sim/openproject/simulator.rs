@@ -334,6 +334,10 @@ impl OpenProjectSimulator {
         };
         let mut item = before.clone();
         change(&mut item);
+        if item.estimated_minutes != before.estimated_minutes && item.remaining_minutes == before.remaining_minutes {
+            // The tool lets nobody leave more work to do than there is.
+            item.remaining_minutes = item.remaining_minutes.min(item.estimated_minutes);
+        }
         if item != before {
             let now = state.now(options);
             write::replace(state, options, item, now);
@@ -356,6 +360,11 @@ impl OpenProjectSimulator {
     pub fn follow(&self, successor: u64, predecessor: u64) {
         self.lock().state.follows.insert(successor, predecessor);
         self.edit_work_package(successor, |item| item.schedule_manually = false);
+    }
+
+    /// Makes a work package the duplicate of another one: it is closed with it.
+    pub fn duplicate(&self, duplicate: u64, original: u64) {
+        self.lock().state.duplicates.insert(duplicate, original);
     }
 
     /// Logs time: neither the stamp nor the version moves.

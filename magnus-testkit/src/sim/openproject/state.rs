@@ -18,6 +18,8 @@ pub(super) struct State {
     pub(super) work_packages: BTreeMap<u64, WorkPackage>,
     /// Successor → predecessor.
     pub(super) follows: BTreeMap<u64, u64>,
+    /// Duplicate → what it is a duplicate of.
+    pub(super) duplicates: BTreeMap<u64, u64>,
     pub(super) accepted: Vec<AcceptedWrite>,
     last_id: u64,
     last_time: Option<DateTime<Utc>>,
@@ -122,6 +124,11 @@ impl State {
         let now = self.last_time.map_or(asked, |last| last.max(asked));
         self.last_time = Some(now);
         now
+    }
+
+    /// Whether this is the id of a closed status.
+    pub(super) fn is_closed(&self, status_id: u64) -> bool {
+        self.status(status_id).is_some_and(|status| status.is_closed)
     }
 
     pub(super) fn status(&self, id: u64) -> Option<&Status> {

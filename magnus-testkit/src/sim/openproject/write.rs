@@ -178,6 +178,10 @@ pub(super) fn update(
     if !causes.is_empty() {
         return Err(Refusal::Causes(causes));
     }
+    if options.closed_is_complete && state.is_closed(item.status_id) && !state.is_closed(before.status_id) {
+        item.percentage_done = Some(100);
+        item.remaining_minutes = item.remaining_minutes.map(|_| 0);
+    }
     if item == before {
         return Ok(());
     }
@@ -193,8 +197,11 @@ pub(super) fn replace(state: &mut State, options: &OpenProjectOptions, mut item:
     let watch = Watch::new(state, old_parent.into_iter().chain(item.parent_id));
     item.lock_version += if options.extra_version_step { 2 } else { 1 };
     item.updated_at = now;
-    let (id, project_id) = (item.id, item.project_id);
+    let (id, project_id, status_id) = (item.id, item.project_id, item.status_id);
     state.work_packages.insert(id, item);
+    if state.is_closed(status_id) {
+        close_duplicates(state, id, status_id, now);
+    }
     if before.is_some_and(|before| before.project_id != project_id) {
         for descendant in state.descendants(id) {
             if let Some(child) = state.work_packages.get_mut(&descendant) {
@@ -205,6 +212,19 @@ pub(super) fn replace(state: &mut State, options: &OpenProjectOptions, mut item:
         }
     }
     watch.settle(state, options, now);
+}
+
+/// What is a duplicate of a closed work package is closed too.
+fn close_duplicates(state: &mut State, original: u64, status_id: u64, now: DateTime<Utc>) {
+    let of_it = state.duplicates.iter().filter(|(_, of)| **of == original);
+    for duplicate in of_it.map(|(duplicate, _)| *duplicate).collect::<Vec<_>>() {
+        let open = |item: &&mut WorkPackage| !state.statuses.iter().any(|s| s.id == item.status_id && s.is_closed);
+        if let Some(item) = state.work_packages.get_mut(&duplicate).filter(open) {
+            item.status_id = status_id;
+            item.lock_version += 1;
+            item.updated_at = now;
+        }
+    }
 }
 
 /// Deletes a work package and everything below it.

@@ -1,0 +1,233 @@
+//! Rules of a run, each as the story that taught it. Those that are not told here stand beside the module that holds
+//! them; `tests/tests/rule_table.rs` finds them all.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
+mod support;
+
+use std::sync::Arc;
+
+use magnus_core::hub::Hub;
+use magnus_core::model::{
+    ConflictPolicy, ConflictState, DeletionPolicy, Field, LinkState, RunRequest, RunState, Status, Trigger, Value,
+};
+use support::bench::Bench;
+use support::toy::{Habits, Mishap, Toy};
+
+async fn one(habits: Habits) -> (Bench, Toy) {
+    let toy = Toy::new("toy", habits);
+    (Bench::new(vec![toy.clone()]).await, toy)
+}
+
+fn raw(words: &str) -> serde_json::Value {
+    format!("<p>{words}</p>").into()
+}
+
+/// We send a title; before it is read back, somebody of the tool edits the description. It is an edit, and is pulled.
+#[tokio::test]
+async fn rule_1_a_write_moves_the_bases_of_its_own_fields_and_of_no_others() {
+    let (bench, toy) = one(Habits::loose()).await;
+    let id = toy.add("task");
+    bench.sync(0).await;
+    let task = bench.task("task").await;
+    bench.edit(task.id, Field::Title, Value::text("ours")).await;
+    toy.state().meddle_after = Some((id, Field::Description, raw("theirs")));
+    bench.settle().await;
+    assert_eq!(bench.task("ours").await.description.as_deref(), Some("theirs"));
+    assert_eq!(toy.value(id, Field::Description), Value::text("theirs"));
+}
+
+/// We send a title; somebody changes the very same field before it is read back. What comes back is his, not ours.
+#[tokio::test]
+async fn rule_2_a_foreign_value_that_is_read_back_is_a_foreign_edit() {
+    let (bench, toy) = one(Habits::loose()).await;
+    let id = toy.add("task");
+    bench.sync(0).await;
+    let task = bench.task("task").await;
+    bench.edit(task.id, Field::Description, Value::text("ours")).await;
+    toy.state().meddle_after = Some((id, Field::Description, raw("theirs")));
+    bench.settle().await;
+    assert_eq!(bench.store_task(task.id).await.description.as_deref(), Some("theirs"));
+    assert_eq!(toy.value(id, Field::Description), Value::text("theirs"));
+}
+
+/// The hub is edited again while its first edit is on its way: the second one is sent, too.
+#[tokio::test]
+async fn rule_3_the_base_is_the_value_that_was_sent() {
+    let (bench, toy) = one(Habits::exact()).await;
+    let id = toy.add("task");
+    bench.sync(0).await;
+    let task = bench.task("task").await;
+    bench.edit(task.id, Field::Description, Value::text("first")).await;
+    // The answer is lost after the first edit went out, and the second is made before it is settled.
+    toy.state().mishaps = vec![Mishap::AnswerLost];
+    bench.sync(0).await;
+    assert_eq!(toy.value(id, Field::Description), Value::text("first"));
+    bench.edit(task.id, Field::Description, Value::text("second")).await;
+    bench.settle().await;
+    assert_eq!(toy.value(id, Field::Description), Value::text("second"));
+    assert_eq!(bench.store_task(task.id).await.description.as_deref(), Some("second"));
+    assert!(bench.conflicts().await.is_empty());
+}
+
+/// The hub wins over an edit of the tool, the answer is lost, and the tool is edited once more: both edits are on record.
+#[tokio::test]
+async fn rule_5_the_loser_of_a_lost_write_is_on_record() {
+    let toy = Toy::new("toy", Habits::exact());
+    let bench = Bench::with(vec![toy.clone()], |settings| {
+        settings.options.conflicts = ConflictPolicy::HubWins;
+    })
+    .await;
+    let id = toy.add("task");
+    bench.sync(0).await;
+    let task = bench.task("task").await;
+    bench.edit(task.id, Field::Description, Value::text("ours")).await;
+    toy.edit(id, Field::Description, &Value::text("their first"));
+    toy.state().mishaps = vec![Mishap::AnswerLost];
+    bench.sync(0).await;
+    toy.edit(id, Field::Description, &Value::text("their second"));
+    bench.settle().await;
+    let there = toy.value(id, Field::Description);
+    let kept: Vec<Value> = bench
+        .conflicts()
+        .await
+        .into_iter()
+        .map(|conflict| conflict.remote_value)
+        .collect();
+    assert!(kept.contains(&Value::text("their first")), "{kept:?}");
+    assert!(
+        there == Value::text("their second") || kept.contains(&Value::text("their second")),
+        "{there:?} {kept:?}"
+    );
+}
+
+/// A tool lists rows twice: each is one task.
+#[tokio::test]
+async fn rule_12_rows_are_deduplicated_by_id() {
+    for habits in [Habits::exact(), Habits::loose()] {
+        let (bench, toy) = one(habits).await;
+        toy.state().stutters = true;
+        toy.add("one");
+        toy.add("two");
+        let end = bench.sync(0).await;
+        assert_eq!(
+            (end.state, end.report.counts.tasks.created),
+            (RunState::Completed, 2),
+            "{end:?}"
+        );
+        assert_eq!((bench.tasks().await.len(), bench.links(0).await.len()), (2, 2));
+    }
+}
+
+/// A conflict is held; the next incremental run does not list the item. It is read all the same: the hub's other edit goes
+/// out, and the conflict stays what it is.
+#[tokio::test]
+async fn rule_13_what_is_not_listed_is_not_unchanged() {
+    let (bench, toy) = one(Habits::exact()).await;
+    let id = toy.add("task");
+    bench.sync(0).await;
+    let task = bench.task("task").await;
+    bench.edit(task.id, Field::Description, Value::text("ours")).await;
+    toy.edit(id, Field::Description, &Value::text("theirs"));
+    bench.sync(0).await;
+    bench.sync(0).await;
+    bench.edit(task.id, Field::Status, Value::Status(Status::Review)).await;
+    let request = RunRequest::new(bench.toys[0].1).trigger(Trigger::Ripple);
+    let end = bench.try_request(request).await.unwrap();
+    assert_eq!(end.state, RunState::Completed, "{end:?}");
+    assert_eq!(toy.value(id, Field::Status), Value::Status(Status::Review));
+    assert_eq!(toy.value(id, Field::Description), Value::text("theirs"));
+    let conflicts = bench.conflicts().await;
+    assert_eq!((conflicts.len(), conflicts[0].state), (1, ConflictState::Open));
+}
+
+/// One of two projects cannot be read: an item that moved there may be the counterpart of a hub task, so nothing is
+/// created.
+#[tokio::test]
+async fn rule_14_nothing_is_created_on_a_partial_view() {
+    let (bench, toy) = one(Habits::exact()).await;
+    toy.state().projects.insert(2, ("Beta".to_owned(), true));
+    bench.sync(0).await;
+    bench.add("new").await;
+    toy.state().broken.insert(2);
+    let end = bench.sync(0).await;
+    assert_eq!(end.state, RunState::Partial, "{end:?}");
+    assert_eq!(toy.state().creates, 0);
+    toy.state().broken.clear();
+    bench.sync(0).await;
+    assert_eq!(toy.find("new").len(), 1);
+}
+
+/// What is gone on one side is a state of the link: nothing is matched with it or made anew, and what comes back is joined
+/// again.
+#[tokio::test]
+async fn rule_21_gone_is_a_state_of_the_link_and_what_comes_back_revives_it() {
+    for habits in [Habits::exact(), Habits::loose()] {
+        let (bench, toy) = one(habits).await;
+        let id = toy.add("task");
+        bench.sync(0).await;
+        let task = bench.task("task").await;
+        let item = toy.state().items[&id].clone();
+        toy.delete(id);
+        bench.settle().await;
+        assert_eq!(bench.links(0).await[0].state, LinkState::GoneRemote);
+        assert_eq!((bench.tasks().await.len(), toy.state().creates), (1, 0));
+        toy.state().items.insert(id, item);
+        toy.edit(id, Field::Description, &Value::text("back again"));
+        bench.settle().await;
+        assert_eq!(bench.links(0).await[0].state, LinkState::Live);
+        assert_eq!(
+            bench.store_task(task.id).await.description.as_deref(),
+            Some("back again")
+        );
+
+        bench.delete(task.id).await;
+        bench.settle().await;
+        assert_eq!(bench.links(0).await[0].state, LinkState::GoneLocal);
+        let hub = Hub::new(Arc::new(bench.store.clone()));
+        hub.restore_task(task.id).await.unwrap();
+        bench.settle().await;
+        assert_eq!(bench.links(0).await[0].state, LinkState::Live);
+        assert_eq!((bench.tasks().await.len(), toy.state().items.len()), (1, 1));
+        assert!(hub.restore_task(task.id).await.is_err(), "it is not deleted");
+    }
+}
+
+/// A parent is gone in the tool; the children that point to it there are not taken apart in the hub, and nothing is sent
+/// that refers to what is gone.
+#[tokio::test]
+async fn rule_24_references_to_what_is_gone_are_neither_sent_nor_taken_over() {
+    let toy = Toy::new("toy", Habits::exact());
+    let bench = Bench::with(vec![toy.clone()], |settings| {
+        settings.options.deletions = DeletionPolicy::Keep
+    })
+    .await;
+    let parent = toy.add("parent");
+    let child = toy.add("child");
+    toy.edit_raw(child, Field::Parent, parent.to_string().into());
+    bench.sync(0).await;
+    toy.delete(parent);
+    bench.settle().await;
+    let task = bench.task("child").await;
+    assert_eq!(
+        task.parent_id,
+        Some(bench.task("parent").await.id),
+        "the hub keeps both"
+    );
+    let orphan = bench.add("another child").await;
+    bench
+        .edit(orphan, Field::Parent, Value::Task(bench.task("parent").await.id))
+        .await;
+    bench.settle().await;
+    let made = toy.find("another child")[0];
+    let sent = toy.state().items[&made]
+        .fields
+        .get(&Field::Parent)
+        .cloned()
+        .unwrap_or_default();
+    assert!(sent.is_null(), "a dead reference was sent: {sent}");
+    assert_eq!(
+        bench.store_task(orphan).await.parent_id,
+        Some(bench.task("parent").await.id)
+    );
+}

@@ -1,0 +1,124 @@
+//! Rules of a run whose stories need a real tool, and the table of all 25.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
+mod support;
+
+use std::path::Path;
+
+use magnus_core::model::{DeletionPolicy, Field, SkipReason, Status, TaskId, Value};
+use magnus_core::store::{Changeset, Fence, TaskWrite, Unit};
+use magnus_testkit::sim::leantime::StatusLabel;
+use support::{Setup, World};
+
+async fn move_to(world: &World, task: TaskId, project: magnus_core::model::ProjectId) {
+    let mut task = world.store.tasks(vec![task]).await.unwrap().remove(0);
+    let expected = task.version;
+    task.project_id = project;
+    let unit = Unit {
+        tasks: vec![TaskWrite::Update {
+            task: Box::new(task),
+            expected,
+        }],
+        ..Unit::default()
+    };
+    let outcome = world.store.commit(Fence::Hub, Changeset::of(vec![unit])).await.unwrap();
+    assert!(outcome.stale.is_empty(), "{outcome:?}");
+}
+
+/// A task is blocked in the hub and moved to a project whose Leantime board knows no such status: the number that stands
+/// for it where it came from is not sent, the hub keeps its value, and it is reported.
+#[tokio::test]
+async fn rule_8_values_are_mapped_with_the_tables_of_the_destination() {
+    let world = World::new().await;
+    let from = world.common_project("From").await;
+    let to = world.common_project("To").await;
+    let labels: Vec<StatusLabel> = world
+        .leantime
+        .status_labels(to.lt)
+        .into_iter()
+        .filter(|label| [0, 3].contains(&label.id))
+        .collect();
+    assert_eq!(labels.len(), 2);
+    world.leantime.set_status_labels(to.lt, labels);
+    let ticket = world.leantime.create_ticket(from.lt, "task");
+    world.complete(world.lt).await;
+    let task = world.task(from.hub, "task").await;
+    world.edit(task.id, Field::Status, Value::Status(Status::Blocked)).await;
+    move_to(&world, task.id, to.hub).await;
+    world.complete(world.lt).await;
+    let run = world.complete(world.lt).await;
+    let moved = world.leantime.ticket(ticket).unwrap();
+    assert_eq!((moved.project_id, moved.status), (Some(to.lt), 3));
+    assert_eq!(
+        world.task(to.hub, "task").await.status,
+        Status::Blocked,
+        "the hub keeps its own"
+    );
+    let reasons: Vec<_> = run.report.items.iter().filter_map(|item| item.reason).collect();
+    assert!(reasons.contains(&SkipReason::Unholdable), "{run:#?}");
+    let before = world.writes();
+    world.complete(world.lt).await;
+    assert_eq!(world.writes(), before, "it is reported, not sent again and again");
+    world.edit(task.id, Field::Status, Value::Status(Status::Done)).await;
+    world.complete(world.lt).await;
+    assert_eq!(world.leantime.ticket(ticket).unwrap().status, 0);
+}
+
+/// The hub deletes a parent under which a user of OpenProject has put another item since: a DELETE there would take both.
+#[tokio::test]
+async fn rule_22_a_deletion_that_would_take_a_foreign_child_along_is_not_sent() {
+    let world = World::with(Setup {
+        settings: |settings| settings.options.deletions = DeletionPolicy::Delete,
+        ..Setup::default()
+    })
+    .await;
+    let common = world.common_project("Common").await;
+    let parent = world.openproject.create_work_package(common.op, "parent");
+    let own = world
+        .openproject
+        .create_work_package_with(common.op, "own child", |item| item.parent_id = Some(parent));
+    world.complete(world.op).await;
+    for title in ["parent", "own child"] {
+        world.delete(world.task(common.hub, title).await.id).await;
+    }
+    let elsewhere = world.openproject.create_project("Elsewhere", "elsewhere");
+    let foreign = world
+        .openproject
+        .create_work_package_with(elsewhere, "foreign child", |item| item.parent_id = Some(parent));
+    for _ in 0..2 {
+        world.sync(world.op).await;
+    }
+    assert!(
+        world.openproject.work_package(parent).is_some(),
+        "it has a foreign child"
+    );
+    assert!(world.openproject.work_package(foreign).is_some());
+    assert!(world.openproject.work_package(own).is_none(), "children go first");
+    world.openproject.delete_work_package(foreign);
+    world.complete(world.op).await;
+    assert!(world.openproject.work_package(parent).is_none());
+}
+
+/// Every rule has a test that is named after it.
+#[test]
+fn each_of_the_25_rules_has_a_test_of_its_name() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut sources = String::new();
+    read(root, &mut sources);
+    for rule in 1..=25 {
+        assert!(sources.contains(&format!("fn rule_{rule}_")), "rule {rule} has no test");
+    }
+}
+
+fn read(directory: &Path, sources: &mut String) {
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if path.is_dir() && name != "target" && !name.starts_with('.') {
+            read(&path, sources);
+        } else if name.ends_with(".rs") {
+            sources.push_str(&std::fs::read_to_string(&path).unwrap());
+        }
+    }
+}
