@@ -4,6 +4,7 @@ mod access;
 mod api;
 mod dashboard;
 mod events;
+mod examples;
 mod extract;
 mod histogram;
 mod metrics;

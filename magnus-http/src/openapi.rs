@@ -6,6 +6,7 @@ use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 use crate::api::runs::RunStateWord;
 use crate::api::sync::DirectionWord;
 use crate::api::unified::OrderWord;
+use crate::examples;
 use crate::problem::{Kind, MEDIA_TYPE, ProblemOut};
 use crate::shape::task::{PriorityWord, StatusWord};
 
@@ -46,6 +47,9 @@ const ANYWHERE: [Kind; 9] = [
 pub(crate) fn describe(api: &OpenApi) -> Value {
     let mut document = serde_json::to_value(api).unwrap_or_default();
     if let Some(components) = document.get_mut("components").and_then(Value::as_object_mut) {
+        if let Some(schemas) = components.get_mut("schemas").and_then(Value::as_object_mut) {
+            examples::add_to(schemas);
+        }
         components.insert(
             "securitySchemes".to_owned(),
             json!({ "token": { "type": "http", "scheme": "bearer", "description": "Made with `magnus tokens create`" } }),
@@ -62,11 +66,26 @@ pub(crate) fn describe(api: &OpenApi) -> Value {
     if let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) {
         for (path, item) in paths {
             for operation in item.as_object_mut().into_iter().flat_map(Map::values_mut) {
+                add_examples(operation);
                 add_problems(path, operation);
             }
         }
     }
     document
+}
+
+/// Texts have no schema of their own that an example could stand with.
+fn add_examples(operation: &mut Value) {
+    let responses = operation.get_mut("responses").and_then(Value::as_object_mut);
+    let contents = responses.into_iter().flat_map(Map::values_mut).filter_map(|response| {
+        let content = response.get_mut("content")?;
+        content.as_object_mut()
+    });
+    for (media_type, content) in contents.flatten() {
+        if let Some(example) = examples::of_media_type(media_type) {
+            content["example"] = example;
+        }
+    }
 }
 
 fn add_problems(path: &str, operation: &mut Value) {

@@ -224,11 +224,99 @@ async fn every_endpoint_is_described_with_its_problems() {
             }
         }
     }
-    for (name, schema) in api["components"]["schemas"].as_object().unwrap() {
-        if name.ends_with("In") || name.ends_with("Patch") {
-            assert_ne!(schema["example"], Value::Null, "{name} has no example");
-        }
-    }
     assert!(api["x-problem-types"].as_array().unwrap().len() > 10);
     assert_eq!(api["components"]["securitySchemes"]["token"]["scheme"], json!("bearer"));
+}
+
+/// What is wrong with a value under its schema, if anything is.
+fn misfit(api: &Value, schema: &Value, value: &Value, at: &str) -> Option<String> {
+    if let Some(name) = schema["$ref"].as_str() {
+        return misfit(api, api.pointer(name.trim_start_matches('#')).unwrap(), value, at);
+    }
+    if let Some(choices) = schema["oneOf"].as_array() {
+        let wrong: Vec<_> = choices.iter().map(|choice| misfit(api, choice, value, at)).collect();
+        return wrong.into_iter().min().flatten();
+    }
+    let types = match &schema["type"] {
+        Value::Null => return None,
+        Value::Array(types) => types.clone(),
+        one => vec![one.clone()],
+    };
+    let is = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let is_allowed = |kind: &Value| kind == is || (kind == "number" && is == "integer");
+    if !types.iter().any(is_allowed) {
+        return Some(format!("{at}: {is} and not {types:?}"));
+    }
+    let format = schema["format"].as_str().unwrap_or_default();
+    if let Some(text) = value.as_str() {
+        let is_good = match format {
+            "uuid" => text.parse::<uuid::Uuid>().is_ok(),
+            "date" => text.parse::<chrono::NaiveDate>().is_ok(),
+            "date-time" => text.ends_with('Z') && text.parse::<chrono::DateTime<chrono::Utc>>().is_ok(),
+            _ => true,
+        };
+        return (!is_good).then(|| format!("{at}: {text} is no {format}"));
+    }
+    if let Some(items) = value.as_array() {
+        return items
+            .iter()
+            .find_map(|item| misfit(api, &schema["items"], item, &format!("{at}[]")));
+    }
+    let members = value.as_object()?;
+    let properties = schema["properties"].as_object();
+    let required = schema["required"].as_array().into_iter().flatten();
+    if let Some(name) = required
+        .filter_map(Value::as_str)
+        .find(|name| !members.contains_key(*name))
+    {
+        return Some(format!("{at}.{name}: missing"));
+    }
+    members.iter().find_map(|(name, value)| {
+        let at = format!("{at}.{name}");
+        match properties.map(|properties| properties.get(name)) {
+            Some(Some(schema)) => misfit(api, schema, value, &at),
+            Some(None) => Some(format!("{at}: unknown")),
+            None => misfit(api, &schema["additionalProperties"], value, &at),
+        }
+    })
+}
+
+#[tokio::test]
+async fn every_body_has_an_example_that_keeps_to_its_schema() {
+    let bench = Bench::new();
+    let api = bench.get("/openapi.json").await.json();
+    let mut bodies = 0;
+    for (path, item) in api["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let answers = operation["responses"].as_object().unwrap();
+            let asked = operation.get("requestBody").map(|body| ("request", body));
+            let all = answers.iter().map(|(status, answer)| (status.as_str(), answer));
+            for (what, body) in all.chain(asked) {
+                for (media_type, content) in body["content"].as_object().into_iter().flatten() {
+                    let at = format!("{method} {path} {what} {media_type}");
+                    let schema = &content["schema"];
+                    let name = schema["$ref"].as_str().or(schema["oneOf"][0]["$ref"].as_str());
+                    let by_name = name.and_then(|name| api.pointer(name.trim_start_matches('#')));
+                    let example = content
+                        .get("example")
+                        .or(by_name.and_then(|schema| schema.get("example")));
+                    let example = example.unwrap_or_else(|| panic!("{at}: no example"));
+                    assert_eq!(misfit(&api, schema, example, &at), None);
+                    bodies += 1;
+                }
+            }
+        }
+    }
+    assert!(bodies > 300, "{bodies}");
+    let wrong = json!({ "connections": [{ "id": "no id" }], "tools": [] });
+    let schema = json!({ "$ref": "#/components/schemas/Connections" });
+    assert!(misfit(&api, &schema, &wrong, "").is_some(), "a misfit is seen");
 }

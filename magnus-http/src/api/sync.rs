@@ -41,8 +41,8 @@ pub(crate) enum DirectionWord {
 /// A sync that goes on.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
-    "status": "started", "message": "Sync of Work is under way", "run_id": "0190c0de-0000-7000-8000-000000000000",
-    "magnus_says": "The pieces are moving. I'll update you when the board is set."
+    "status": "started", "message": "the sync is under way", "run_id": "0190c0de-0000-7000-8000-000000000004",
+    "joined": false, "magnus_says": "The pieces are moving. I'll update you when the board is set."
 }))]
 pub(crate) struct Started {
     /// `started`.

@@ -25,8 +25,9 @@ pub(crate) struct Taken {
 /// A hint to sync, never data. It is signed with the connection's webhook secret: `X-OP-Signature: sha1=HMAC` as
 /// OpenProject does, or `X-Magnus-Signature: sha256=HMAC`, in hexadecimal digits and over the body as it was sent.
 /// Several in a short time start one run, and the echo of our own writes none.
-#[utoipa::path(post, path = "/webhooks/{id}", tag = "webhooks", request_body(content = Option<String>,
-    content_type = "application/json"), params(
+#[utoipa::path(post, path = "/webhooks/{id}", tag = "webhooks", request_body(content = serde_json::Value,
+    content_type = "application/json", example = json!({ "action": "work_package:updated", "work_package": { "id": 12 } })),
+    params(
     ("id" = uuid::Uuid, Path, description = "The connection"),
     ("X-OP-Signature" = Option<String>, Header, description = "`sha1=` and the HMAC-SHA1"),
     ("X-Magnus-Signature" = Option<String>, Header, description = "`sha256=` and the HMAC-SHA256")), responses(
