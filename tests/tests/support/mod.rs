@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use magnus_core::clock::Clock;
 use magnus_core::connection::Connector;
 use magnus_core::engine::{Engine, SyncEngine};
 use magnus_core::layer::Layers;
@@ -65,6 +66,7 @@ pub(crate) struct Setup {
     pub(crate) store: Option<Arc<dyn TaskStore>>,
     pub(crate) settings: fn(&mut ConnectionSettings),
     pub(crate) layers: Option<Layers>,
+    pub(crate) clock: Option<Arc<dyn Clock>>,
 }
 
 impl Default for Setup {
@@ -75,6 +77,7 @@ impl Default for Setup {
             store: None,
             settings: |_| {},
             layers: None,
+            clock: None,
         }
     }
 }
@@ -101,10 +104,13 @@ impl World {
         if let Some(layers) = setup.layers {
             engine = engine.with_layers(move |settings, connection| layers.wrap(&settings.name, connection));
         }
+        if let Some(clock) = setup.clock {
+            engine = engine.with_clock(clock);
+        }
         let engine = Arc::new(engine);
         let orchestrator =
             Orchestrator::builder(Arc::clone(&store), Arc::clone(&engine) as Arc<dyn SyncEngine>).build();
-        let now = magnus_core::clock::Clock::now(&magnus_core::clock::SystemClock);
+        let now = magnus_core::clock::SystemClock.now();
         let mut ids = Vec::new();
         for (tool, key) in [
             ("openproject", openproject.api_key()),
@@ -142,7 +148,7 @@ impl World {
             .openproject
             .create_project(name, &name.to_lowercase().replace(' ', "-"));
         let lt = self.leantime.create_project(name);
-        let project = Project::new(name, magnus_core::clock::Clock::now(&magnus_core::clock::SystemClock));
+        let project = Project::new(name, magnus_core::clock::SystemClock.now());
         let hub = project.id;
         let mapping = |connection, id: String| MappingWrite {
             mapping: Mapping::new(connection, ExternalId::new(id).unwrap(), name, hub),
@@ -224,11 +230,7 @@ impl World {
     }
 
     pub(crate) async fn add(&self, project: ProjectId, title: &str) -> TaskId {
-        let task = Task::new(
-            project,
-            title,
-            magnus_core::clock::Clock::now(&magnus_core::clock::SystemClock),
-        );
+        let task = Task::new(project, title, magnus_core::clock::SystemClock.now());
         let id = task.id;
         self.write(TaskWrite::Insert {
             task: Box::new(task),
@@ -243,12 +245,7 @@ impl World {
         let expected = task.version;
         let before = task.get(field);
         let patch: TaskPatch = [(field, value)].into_iter().collect();
-        patch
-            .apply(
-                &mut task,
-                magnus_core::clock::Clock::now(&magnus_core::clock::SystemClock),
-            )
-            .unwrap();
+        patch.apply(&mut task, magnus_core::clock::SystemClock.now()).unwrap();
         self.write(TaskWrite::Update {
             task: Box::new(task),
             expected,
@@ -260,7 +257,7 @@ impl World {
     pub(crate) async fn delete(&self, id: TaskId) {
         let mut task = self.store.tasks(vec![id]).await.unwrap().remove(0);
         let expected = task.version;
-        task.deleted_at = Some(magnus_core::clock::Clock::now(&magnus_core::clock::SystemClock));
+        task.deleted_at = Some(magnus_core::clock::SystemClock.now());
         self.write(TaskWrite::Update {
             task: Box::new(task),
             expected,
