@@ -69,6 +69,7 @@ fn board() -> MockConnection {
             url: None,
             fields: BTreeMap::from([(Field::Title, title)]),
             metadata: serde_json::Map::new(),
+            marker: None,
             skip: None,
         }]))
     });

@@ -81,6 +81,7 @@ magnus_testkit::connection_tests!(new_file, without: [
     a_change_of_a_deleted_task_makes_nothing,
     a_change_whose_answer_was_lost_may_have_taken_place,
     a_connection_shows_no_secret,
+    a_create_is_known_by_its_marker,
     a_create_that_never_arrived_is_not_found,
     a_create_whose_answer_was_lost_is_found,
     a_cursor_includes_its_own_stamp,

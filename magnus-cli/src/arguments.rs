@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 use magnus_core::model::Direction;
 
 use crate::command::{
-    conflicts, connect, disconnect, halted, keys, map, map_status, map_users, migrate, plan, projects, resolve, retry,
-    serve, set, sync, task, tasks, tokens, undo, why, worker,
+    conflicts, connect, disconnect, halted, keys, map, map_status, map_users, matching, migrate, plan, projects,
+    resolve, retry, serve, set, sync, task, tasks, tokens, undo, why, worker,
 };
 use crate::exit;
 
@@ -50,6 +50,10 @@ pub(crate) enum Command {
     MapUsers(map_users::Arguments),
     /// Show what a tool's statuses mean in the hub, with proposals for those that are not known
     MapStatus(map_status::Arguments),
+    /// List items of a tool that may be tasks of the hub, where a person has to say
+    Matches(matching::ListArguments),
+    /// Say which task of the hub an item of a tool is, or that it is a new one; the next sync follows
+    Match(matching::DecideArguments),
     /// Show what a sync would do; writes nothing anywhere
     Plan(plan::Arguments),
     /// Sync one connection, or all of them at the same time, until nothing moves any more

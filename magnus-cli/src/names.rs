@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use magnus_core::hub::Hub;
 use magnus_core::model::{
-    Conflict, ConnectionSettings, Intent, Project, RemoteProject, Run, RunState, Task, TaskId, text,
+    Conflict, ConnectionSettings, Intent, IntentId, Project, RemoteProject, Run, RunState, Task, TaskId, text,
 };
 use magnus_core::store::{ConflictQuery, TaskStore};
 
@@ -124,8 +124,13 @@ pub(crate) async fn conflict(store: &dyn TaskStore, wanted: &str) -> Result<Conf
     one("conflict", wanted, found, &open, |conflict| conflict.id.to_string()).cloned()
 }
 
-/// The uncertain write of this id.
+/// The uncertain write of this id; by its whole id also one that was settled, to correct what was said of it.
 pub(crate) async fn uncertain(hub: &Hub, wanted: &str) -> Result<Intent, Failure> {
+    if let Ok(id) = wanted.parse::<IntentId>()
+        && let Some(intent) = hub.store().intent(id).await?
+    {
+        return Ok(intent);
+    }
     let all = hub.uncertain(None).await?;
     let known: Vec<String> = all.iter().map(|intent| short(intent.id)).collect();
     let found = all.iter().filter(|intent| is_named(intent.id, wanted)).collect();

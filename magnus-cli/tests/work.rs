@@ -256,3 +256,73 @@ async fn a_removed_connection_leaves_the_tasks_and_a_new_key_is_tried_before_it_
     assert_eq!(pair.run(&["tasks", "--json"]).ends(0).json()["total"], 1);
     assert_eq!(pair.openproject.work_packages().len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_be_the_same_waits_and_is_decided() {
+    let pair = Pair::connected().await;
+    pair.run(&["set", "Work", "match=ask"]).ends(0);
+    pair.run(&["map", "--all"]).ends(0);
+    for title in ["Water the tomatoes", "Cut the hedge"] {
+        pair.run(&["task", "add", "--project", "Garden", title]).ends(0);
+    }
+    let hedge = pair.openproject.create_work_package(pair.project, "Cut the hedge");
+    pair.run(&["sync", "Work"]).ends(0);
+    assert_eq!(pair.openproject.work_packages().len(), 2, "nothing is doubled");
+    let listed = pair.run(&["matches", "Work"]).ends(0);
+    for words in [
+        "Water the tomatoes",
+        "Cut the hedge",
+        &hedge.to_string(),
+        "magnus match \"Work\" --sure",
+    ] {
+        assert!(listed.out.contains(words), "{words}: {}", listed.out);
+    }
+    assert_eq!(
+        pair.run(&["matches", "Work", "--json"])
+            .ends(0)
+            .json()
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+
+    let hedge = hedge.to_string();
+    let said = pair.run(&["match", "Work", &hedge]).ends(2);
+    assert!(said.err.contains("--with"), "{}", said.err);
+    pair.run(&["match", "Work", &hedge, "--with", "Paint the fence"])
+        .complains(2, &["Paint the fence"]);
+    let said = pair.run(&["match", "Work", &hedge, "--new"]).ends(0);
+    assert!(said.out.contains("is the new task \"Cut the hedge\""), "{}", said.out);
+    let said = pair.run(&["match", "Work", "--sure"]).ends(0);
+    assert!(said.out.contains("1 matched, 0 left"), "{}", said.out);
+    pair.run(&["sync", "Work"]).ends(0);
+    assert_eq!(pair.run(&["tasks", "--json"]).ends(0).json()["total"], 3);
+    assert_eq!(
+        pair.openproject.work_packages().len(),
+        3,
+        "the hub's own hedge is made there"
+    );
+    assert!(pair.run(&["matches", "Work"]).ends(0).out.contains("nothing waits"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_field_for_markers_is_checked_when_it_is_set() {
+    let pair = Pair::synced().await;
+    pair.run(&["set", "Work", "tool.create_marker_field=customField7"])
+        .complains(2, &["customField7", "create_marker_field"]);
+    pair.openproject.configure(|options| {
+        options.custom_fields.insert("customField7".to_owned());
+    });
+    pair.run(&["set", "Work", "tool.create_marker_field=customField7"])
+        .ends(0);
+    pair.run(&["task", "add", "--project", "Garden", "Cut the hedge"])
+        .ends(0);
+    pair.run(&["sync", "Work"]).ends(0);
+    let items = pair.openproject.work_packages();
+    let hedge = items.iter().find(|item| item.subject == "Cut the hedge").unwrap();
+    let marker = hedge.custom_fields["customField7"].as_str().unwrap();
+    assert!(marker.parse::<magnus_core::model::IntentId>().is_ok(), "{marker}");
+    let story = pair.run(&["task", "show", "Cut the hedge", "--json"]).ends(0);
+    assert!(!story.out.contains(marker), "it is no metadata: {}", story.out);
+}

@@ -116,3 +116,98 @@ async fn an_item_that_is_named_but_not_there_deletes_nothing() {
     assert!(said.detail.contains(&(made + 1000).to_string()), "{said:?}");
     assert!(toy.state().items.contains_key(&made));
 }
+
+#[tokio::test]
+async fn a_wrong_item_is_corrected_before_any_run_has_seen_it() {
+    let (bench, toy, hub, task, made) = uncertain().await;
+    let intent = only(&hub).await;
+    for named in [made + 1000, made] {
+        hub.settle(intent.id, Finding::Is(ExternalId::from(named)))
+            .await
+            .unwrap();
+    }
+    bench.settle().await;
+    let links = bench.links(0).await;
+    assert_eq!(links.len(), 1);
+    assert_eq!(
+        (links[0].external_id.clone(), links[0].state),
+        (ExternalId::from(made), LinkState::Live)
+    );
+    assert_eq!(
+        bench.store_task(task).await.title,
+        "renamed by a person",
+        "edits since are edits"
+    );
+    assert_eq!(toy.state().creates, 1);
+}
+
+#[tokio::test]
+async fn a_wrong_item_that_was_joined_already_is_let_go() {
+    let (bench, toy, hub, task, made) = uncertain().await;
+    let wrong = toy.add("somebody's");
+    toy.edit(wrong, Field::Description, &Value::text("of the wrong one"));
+    let intent = only(&hub).await;
+    hub.settle(intent.id, Finding::Is(ExternalId::from(wrong)))
+        .await
+        .unwrap();
+    // The right one is taken over as a new task meanwhile, unless it waits: it is renamed only after the correction.
+    bench
+        .set(0, |settings| settings.direction = magnus_core::model::Direction::Push)
+        .await;
+    bench.settle().await;
+    bench
+        .set(0, |settings| {
+            settings.direction = magnus_core::model::Direction::Bidirectional
+        })
+        .await;
+    hub.settle(intent.id, Finding::Is(ExternalId::from(made)))
+        .await
+        .unwrap();
+    bench.settle().await;
+    let links = bench.links(0).await;
+    let link = links.iter().find(|link| link.task_id == task).unwrap();
+    assert_eq!(
+        (link.external_id.clone(), link.state),
+        (ExternalId::from(made), LinkState::Live)
+    );
+    // The titles differ, and nobody knows which is right: a person says.
+    let held = bench.conflicts().await;
+    assert!(
+        held.iter()
+            .any(|conflict| conflict.field == Field::Title && conflict.task_id == task),
+        "{held:#?}"
+    );
+    // The wrong one is an item of its own again, with all that it has.
+    let other = links
+        .iter()
+        .find(|link| link.external_id == ExternalId::from(wrong))
+        .unwrap();
+    assert_ne!(other.task_id, task);
+    assert_eq!(
+        bench.store_task(other.task_id).await.description.as_deref(),
+        Some("of the wrong one")
+    );
+    assert_eq!(toy.state().items.len(), 2);
+}
+
+#[tokio::test]
+async fn an_item_that_is_another_task_by_now_is_no_correction() {
+    let (bench, toy, hub, _, made) = uncertain().await;
+    let intent = only(&hub).await;
+    hub.settle(intent.id, Finding::Is(ExternalId::from(made)))
+        .await
+        .unwrap();
+    let other = toy.add("another");
+    bench.settle().await;
+    let error = hub
+        .settle(intent.id, Finding::Is(ExternalId::from(other)))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), HubErrorKind::Conflict, "{error}");
+    // Saying the same again is no error.
+    let before = bench.writes();
+    hub.settle(intent.id, Finding::Is(ExternalId::from(made)))
+        .await
+        .unwrap();
+    assert_eq!(bench.writes(), before);
+}

@@ -113,6 +113,12 @@ function said(conflict, raw) {
   return text === undefined ? h("span", { class: "value none" }, "empty") : h("span", { class: "value" }, text);
 }
 
+/** Who gave a side its value, and when, as far as that is known. */
+function lastChange(at, by) {
+  if (!at && !by) return null;
+  return h("span", { class: "soft small changed" }, "changed ", at && when(at), by && ` by ${by}`);
+}
+
 function field(conflict, tool) {
   const own = control(conflict);
   const mine = sideOf(conflict, OWN, "Another value", own);
@@ -124,9 +130,10 @@ function field(conflict, tool) {
   });
   return h("fieldset", { class: "field", data: { field: conflict.field } },
     h("legend", {}, plain(conflict.field), h("span", { class: "was" }, conflict.base_value === null ? "" : ` was ${value(conflict.field, conflict.base_value) ?? "empty"}`)),
+    conflict.reason.startsWith("oscillating") && h("p", { class: "soft small" }, "Both sides have put their own value back again and again. It is left alone until you decide."),
     h("div", { class: "sides" },
-      sideOf(conflict, "hub", "Hub", said(conflict, conflict.hub_value)),
-      sideOf(conflict, "external", tool, said(conflict, conflict.external_value)),
+      sideOf(conflict, "hub", "Hub", [said(conflict, conflict.hub_value), lastChange(conflict.hub_changed_at, conflict.hub_changed_by)]),
+      sideOf(conflict, "external", tool, [said(conflict, conflict.external_value), lastChange(conflict.external_changed_at, conflict.external_changed_by)]),
       mine));
 }
 

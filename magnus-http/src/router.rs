@@ -16,7 +16,9 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use crate::access::{host, limits, token};
-use crate::api::{conflicts, connections, health, mapping, projects, runs, sync, tasks, uncertain, unified, webhooks};
+use crate::api::{
+    conflicts, connections, health, mapping, matches, projects, runs, sync, tasks, uncertain, unified, webhooks,
+};
 use crate::dashboard;
 use crate::events::stream;
 use crate::openapi;
@@ -44,6 +46,7 @@ pub fn router(orchestrator: Orchestrator, options: ServiceOptions) -> Router {
         .routes(routes!(connections::test_stored))
         .routes(routes!(mapping::list))
         .routes(routes!(mapping::map))
+        .routes(routes!(matches::list, matches::decide))
         .routes(routes!(sync::sync_one))
         .routes(routes!(sync::sync_all))
         .routes(routes!(sync::status))

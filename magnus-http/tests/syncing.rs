@@ -327,6 +327,11 @@ async fn a_conflict_is_shown_and_settled() {
         ),
         (&json!("title"), &json!("Ours"), &json!("Theirs"), &json!("Task 000"))
     );
+    for at in ["hub_changed_at", "external_changed_at"] {
+        assert!(conflict[at].is_string(), "{at}: {conflict}");
+    }
+    assert_eq!(conflict["hub_changed_by"], json!(null), "an edit of the hub itself");
+    assert_eq!(conflict["external_changed_by"], "Ada Byron");
     let resolve = format!("/conflicts/{}/resolve", conflict["id"].as_str().unwrap());
     for (body, field) in [
         (json!({"resolution": "both"}), "resolution"),
@@ -344,6 +349,57 @@ async fn a_conflict_is_shown_and_settled() {
     assert_eq!(bench.openproject.work_package(item).unwrap().subject, "Both");
     assert_eq!(bench.get("/conflicts").await.json()["total"], 0);
     assert_eq!(bench.get("/conflicts?all=true").await.json()["total"], 1);
+}
+
+#[tokio::test]
+async fn what_may_be_the_same_is_listed_and_decided() {
+    let bench = Bench::new();
+    let mut body = bench.openproject_in();
+    let garden = bench.openproject.create_project("Garden", "garden");
+    for title in ["Dig", "Rake", "Sow", "Sow"] {
+        bench.openproject.create_work_package(garden, title);
+    }
+    body["config"] = json!({"match": "ask", "projects": "mapped"});
+    body["sync_frequency"] = json!("manual");
+    let work = bench.connect(body).await;
+    let hub = bench.post("/projects", json!({"name": "Garden"})).await.is(201).json();
+    let project = hub["id"].as_str().or(hub["project"]["id"].as_str()).unwrap().to_owned();
+    let path = format!("/connections/{work}/map-project?external_project_id={garden}&magnus_project_id={project}");
+    bench.act(&path).await.is(200);
+    for title in ["Dig", "Rake", "Sow"] {
+        bench
+            .post("/tasks", json!({"project_id": project, "title": title}))
+            .await
+            .is(201);
+    }
+    let matches = format!("/connections/{work}/matches");
+    let sync = format!("/connections/{work}/sync?wait=true");
+    bench.act(&sync).await.is(200);
+    let found = bench.get(&matches).await.is(200).json();
+    let found = found["matches"].as_array().unwrap().clone();
+    let titles: Vec<&str> = found.iter().map(|one| one["title"].as_str().unwrap()).collect();
+    assert_eq!(titles, ["Dig", "Rake", "Sow"]);
+    assert_eq!(found[2]["external_task_ids"].as_array().unwrap().len(), 2);
+
+    let item = |index: usize, which: usize| found[index]["external_task_ids"][which].clone();
+    for wrong in [
+        json!({}),
+        json!({"external_task_id": item(0, 0)}),
+        json!({"external_task_id": item(0, 0), "task_id": found[0]["task_ids"][0], "new": true}),
+        json!({"external_task_id": item(0, 0), "task_id": "Dig"}),
+        json!({"external_task_id": item(0, 0), "sure": true}),
+    ] {
+        bench.post(&matches, wrong).await.is(422);
+    }
+    let decide = json!({"external_task_id": item(2, 0), "task_id": found[2]["task_ids"][0]});
+    assert_eq!(bench.post(&matches, decide.clone()).await.is(200).json()["decided"], 1);
+    bench.post(&matches, decide).await.is(409);
+    bench.post(&matches, json!({"sure": true})).await.is(200);
+    bench.act(&sync).await.is(200);
+    // The second of those that are called alike has nothing left that it could be.
+    assert_eq!(bench.get("/unified/tasks").await.json()["total"], 4);
+    assert_eq!(bench.openproject.work_packages().len(), 4);
+    assert_eq!(bench.get(&matches).await.json()["matches"], json!([]));
 }
 
 #[tokio::test]

@@ -51,6 +51,7 @@ pub(crate) fn task(row: &Row, around: &Surroundings) -> Option<RemoteTask> {
         url: Some(format!("{}/dashboard/home#/tickets/showTicket/{id}", around.instance)),
         fields,
         metadata: metadata(row, &kind),
+        marker: None,
         skip: kind
             .eq_ignore_ascii_case("milestone")
             .then(|| SkipReason::Milestone.because("")),

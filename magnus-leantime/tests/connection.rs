@@ -306,6 +306,7 @@ async fn a_lost_answer_to_a_create_is_unknown_and_what_it_made_is_found() {
         let request = FindCreated {
             project: project.clone(),
             after: Some(id(stranger)),
+            markers: Vec::new(),
         };
         let titles: Vec<String> = connection
             .find_created(request)
@@ -549,6 +550,7 @@ async fn no_answer_however_odd_is_taken_for_an_absence_or_makes_us_panic() {
         let found = FindCreated {
             project: project.clone(),
             after: None,
+            markers: Vec::new(),
         };
         assert!(connection.find_created(found).await.is_err(), "{answer}");
         assert!(connection.check().await.is_err(), "{answer}");

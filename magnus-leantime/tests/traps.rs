@@ -446,6 +446,7 @@ async fn a_create_names_its_project_and_is_assigned_to_nobody_else() {
     let nameless = RemoteWrite::Create(CreateTask {
         project,
         fields: std::collections::BTreeMap::new(),
+        marker: None,
     });
     let refused = connection.write(vec![nameless]).await.remove(0).unwrap_err();
     assert_eq!(

@@ -10,14 +10,16 @@ use magnus_core::connection::{
     Capabilities, Connection, ConnectionError, ConnectionErrorKind, FieldSupport, FindCreated, Identity, ListIds,
     ListProjects, ListTasks, Page, ProjectReading, ReadTask, Reading, RemoteWrite, Translator, Written,
 };
-use magnus_core::model::{ConnectionOptions, ExternalId, Field, RemoteProject, RemoteTask, ToolName};
+use magnus_core::model::{ConnectionOptions, ExternalId, Field, LastChange, RemoteProject, RemoteTask, ToolName};
 use tokio::sync::OnceCell;
 
+use crate::activities;
 use crate::client::{Answer, Client};
 use crate::connector::OpenProjectConnector;
 use crate::learned::Learned;
 use crate::listing;
 use crate::lookup;
+use crate::marker::{self, MarkerField};
 use crate::options::ToolOptions;
 use crate::people::People;
 use crate::refusal::Attempt;
@@ -28,7 +30,7 @@ use crate::wire::{self, Collection, Principal, WorkPackage};
 use crate::writing;
 
 /// Requests under way at once, so that one connection does not crowd an instance.
-const CONCURRENCY: usize = 4;
+pub(crate) const CONCURRENCY: usize = 4;
 
 /// Reads or writes in one call.
 const BATCH_SIZE: usize = 10;
@@ -41,6 +43,7 @@ pub(crate) struct OpenProjectConnection {
     tool: ToolOptions,
     me: OnceCell<u64>,
     kind: OnceCell<Option<wire::WorkPackageType>>,
+    marker_confirmed: OnceCell<()>,
     pub(crate) learned: Learned,
 }
 
@@ -52,8 +55,14 @@ impl OpenProjectConnection {
             tool,
             me: OnceCell::new(),
             kind: OnceCell::new(),
+            marker_confirmed: OnceCell::new(),
             learned: Learned::default(),
         }
+    }
+
+    /// Where new work packages carry a marker, if the settings name a place.
+    pub(crate) fn marker_field(&self) -> Option<&MarkerField> {
+        self.tool.create_marker_field.as_ref()
     }
 
     /// Only the literal `false` switches notifications off.
@@ -72,7 +81,7 @@ impl OpenProjectConnection {
         item: &WorkPackage,
         skew: TimeDelta,
     ) -> Result<RemoteTask, ConnectionError> {
-        let mut task = task::read(attempt, &self.client.base, item, skew)?;
+        let mut task = task::read(attempt, &self.client.base, item, skew, self.marker_field())?;
         self.learned.note(item, &mut task);
         Ok(task)
     }
@@ -221,12 +230,19 @@ impl Connection for OpenProjectConnection {
         capabilities.change_times = true;
         capabilities.delete = true;
         capabilities.delete_cascades = true;
+        capabilities.create_marker = self.marker_field().is_some();
         capabilities.batch_size = BATCH_SIZE;
         capabilities
     }
 
     async fn check(&self) -> Result<Identity, ConnectionError> {
-        self.identity("check").await
+        let identity = self.identity("check").await?;
+        if let Some(field) = self.marker_field() {
+            // Once for each opening: a field that goes later only leaves new work packages without a marker.
+            let confirm = || marker::confirm(self, field);
+            self.marker_confirmed.get_or_try_init(confirm).await?;
+        }
+        Ok(identity)
     }
 
     async fn translator(&self, projects: Vec<ExternalId>) -> Result<Arc<dyn Translator>, ConnectionError> {
@@ -294,6 +310,10 @@ impl Connection for OpenProjectConnection {
 
     async fn find_created(&self, request: FindCreated) -> Result<Vec<RemoteTask>, ConnectionError> {
         lookup::created(self, request).await
+    }
+
+    async fn last_change(&self, task: ReadTask) -> Result<Option<LastChange>, ConnectionError> {
+        activities::last_change(self, &task).await
     }
 
     async fn list_descendants(&self, task: ReadTask) -> Result<Vec<RemoteTask>, ConnectionError> {

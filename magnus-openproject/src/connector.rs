@@ -20,8 +20,9 @@ use crate::options::{Auth, ToolOptions};
 /// Opens connections to OpenProject instances.
 ///
 /// The secret is an API token of the user whom the sync acts as ("My account → Access tokens → API"). In the
-/// settings' `tool` options, `auth` (`"basic"`, the default, or `"bearer"`) says how it is presented, and `type` (a
-/// name or id) which type created work packages get.
+/// settings' `tool` options, `auth` (`"basic"`, the default, or `"bearer"`) says how it is presented, `type` (a name or
+/// id) which type created work packages get, and `create_marker_field` (`customField7`) which custom field of theirs
+/// keeps a marker of the operation that made them.
 #[derive(Clone)]
 pub struct OpenProjectConnector {
     transport: Arc<dyn Transport>,

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod activities;
 mod blame;
 mod choices;
 mod client;
@@ -9,6 +10,7 @@ mod duration;
 mod learned;
 mod listing;
 mod lookup;
+mod marker;
 mod names;
 mod options;
 mod payload;

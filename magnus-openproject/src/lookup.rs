@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::client::{Answer, Client};
 use crate::connection::{OpenProjectConnection, number};
 use crate::listing::{PAGE_SIZE, astray, every_status, filters, has_more};
+use crate::marker;
 use crate::refusal::Attempt;
 use crate::walk::condition;
 use crate::wire::{Collection, WorkPackage};
@@ -62,7 +63,7 @@ pub(crate) async fn whole<T: DeserializeOwned>(
     ))
 }
 
-/// Everything that our user created after an id, over all projects.
+/// Everything that our user created after an id, over all projects, and what carries one of the markers.
 pub(crate) async fn created(
     connection: &OpenProjectConnection,
     request: FindCreated,
@@ -77,6 +78,13 @@ pub(crate) async fn created(
     let enough = |item: &WorkPackage| item.id <= after;
     let mut listed = whole(&connection.client, operation, "/work_packages", &query, enough).await?;
     listed.items.retain(|item| item.id > after);
+    if let Some(field) = connection.marker_field()
+        && let Some(marked) = marker::marked(connection, operation, field, &request.markers).await?
+    {
+        let known: BTreeSet<u64> = listed.items.iter().map(|item| item.id).collect();
+        let others = marked.items.into_iter().filter(|item| !known.contains(&item.id));
+        listed.items.extend(others);
+    }
     read_items(connection, operation, &listed)
 }
 
@@ -147,7 +155,7 @@ pub(crate) async fn descendants(
     Ok(found)
 }
 
-fn is_invalid_query(error: &ConnectionError) -> bool {
+pub(crate) fn is_invalid_query(error: &ConnectionError) -> bool {
     error.context().contains(&("error", "InvalidQuery".to_owned()))
 }
 

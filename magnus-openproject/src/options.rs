@@ -3,6 +3,8 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::marker::MarkerField;
+
 /// How the key is presented.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -14,7 +16,7 @@ pub(crate) enum Auth {
     Bearer,
 }
 
-/// `{"auth": "basic" | "bearer", "type": "Task"}`, both optional.
+/// `{"auth": "basic" | "bearer", "type": "Task", "create_marker_field": "customField7"}`, all optional.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct ToolOptions {
@@ -22,6 +24,8 @@ pub(crate) struct ToolOptions {
     /// Type (name or id) of the work packages that are created; without it, the project's first one.
     #[serde(rename = "type")]
     pub(crate) kind: Option<String>,
+    /// The custom field that new work packages carry their marker in.
+    pub(crate) create_marker_field: Option<MarkerField>,
 }
 
 impl ToolOptions {

@@ -2,14 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use magnus_core::model::{ExternalId, Field, RemoteValue, RemoteVersion};
+use magnus_core::model::{ExternalId, Field, IntentId, RemoteValue, RemoteVersion};
 use serde_json::{Map, Value, json};
 
 use crate::duration;
+use crate::marker::MarkerField;
 use crate::wire::WorkPackageType;
 
 /// A create: what is not set is sent as null where the tool would else fill in something (a parent's dates).
-pub(crate) fn create(api: &str, fields: &BTreeMap<Field, RemoteValue>, kind: Option<&WorkPackageType>) -> Value {
+pub(crate) fn create(
+    api: &str,
+    fields: &BTreeMap<Field, RemoteValue>,
+    kind: Option<&WorkPackageType>,
+    marker: Option<(&MarkerField, IntentId)>,
+) -> Value {
     let mut body = Body::new(api);
     let milestone = kind.is_some_and(|kind| kind.is_milestone);
     let dates: &[&str] = if milestone {
@@ -21,6 +27,9 @@ pub(crate) fn create(api: &str, fields: &BTreeMap<Field, RemoteValue>, kind: Opt
         body.property(date, Value::Null);
     }
     body.fields(fields, milestone);
+    if let Some((field, operation)) = marker {
+        body.property(field.name(), json!(operation.to_string()));
+    }
     if let Some(kind) = kind {
         body.links
             .insert("type".to_owned(), json!({ "href": format!("{api}/types/{}", kind.id) }));
@@ -135,7 +144,7 @@ mod tests {
             "subject": "New", "startDate": null, "dueDate": null, "estimatedTime": "PT1H30M",
             "_links": { "parent": { "href": "/op/api/v3/work_packages/5" } },
         });
-        assert_eq!(create("/op/api/v3", &fields, None), expected);
+        assert_eq!(create("/op/api/v3", &fields, None, None), expected);
     }
 
     #[test]

@@ -110,9 +110,12 @@ pub(crate) fn from_answer(attempt: Attempt, answer: &Response<Bytes>) -> Connect
     };
     let error = error.with_context("status", status.as_u16());
     match body {
-        Some(body) => read_only(&body)
-            .fold(error, |error, attribute| error.with_context(READ_ONLY, attribute))
-            .with_context("error", body.name()),
+        Some(body) => {
+            let error = read_only(&body).fold(error, |error, attribute| error.with_context(READ_ONLY, attribute));
+            custom_fields(&body)
+                .fold(error, |error, attribute| error.with_context(CUSTOM_FIELD, attribute))
+                .with_context("error", body.name())
+        }
         None => error,
     }
 }
@@ -125,6 +128,25 @@ fn read_only(body: &ErrorBody) -> impl Iterator<Item = &str> {
         .chain(&body.embedded.errors)
         .filter(|cause| cause.name() == "PropertyIsReadOnly")
         .filter_map(|cause| cause.embedded.details.as_ref()?.attribute.as_deref())
+}
+
+/// Key of the context that names a custom field which was refused.
+const CUSTOM_FIELD: &str = "custom_field";
+
+fn custom_fields(body: &ErrorBody) -> impl Iterator<Item = &str> {
+    std::iter::once(body)
+        .chain(&body.embedded.errors)
+        .filter_map(|cause| cause.embedded.details.as_ref()?.attribute.as_deref())
+        .filter(|attribute| attribute.starts_with("customField"))
+}
+
+/// Whether a refusal names this custom field.
+pub(crate) fn names_attribute(error: &ConnectionError, custom_field: &str) -> bool {
+    error.kind() == Kind::Rejected
+        && error
+            .context()
+            .iter()
+            .any(|(key, attribute)| *key == CUSTOM_FIELD && attribute == custom_field)
 }
 
 /// Whether a refusal says that this field can not be written at all, whatever its value.

@@ -9,6 +9,7 @@ use magnus_transport::InstanceUrl;
 use serde_json::{Map, Value, json};
 
 use crate::duration;
+use crate::marker::MarkerField;
 use crate::refusal::Attempt;
 use crate::wire::{Link, Shown, WorkPackage};
 
@@ -23,6 +24,7 @@ pub(crate) fn read(
     base: &InstanceUrl,
     item: &WorkPackage,
     skew: TimeDelta,
+    marker: Option<&MarkerField>,
 ) -> Result<RemoteTask, ConnectionError> {
     let wrong = |what: &str| {
         attempt
@@ -53,7 +55,8 @@ pub(crate) fn read(
         updated_at: Some(updated_at.to_utc() + skew),
         url: Some(format!("{}/work_packages/{}", base.as_str(), item.id)),
         fields: fields.0,
-        metadata: metadata(item),
+        metadata: metadata(item, marker),
+        marker: marker.and_then(|field| field.of(item)),
         skip: None,
     })
 }
@@ -138,8 +141,9 @@ fn minutes(shown: &Shown<String>) -> Option<Option<RemoteValue>> {
     }
 }
 
-/// The type, and custom fields: their source where they are texts, their title where they are references.
-fn metadata(item: &WorkPackage) -> Map<String, Value> {
+/// The type, and custom fields but the one for markers: their source where they are texts, their title where they are
+/// references.
+fn metadata(item: &WorkPackage, marker: Option<&MarkerField>) -> Map<String, Value> {
     let mut found = Map::new();
     if let Some(title) = item.links.kind.as_ref().and_then(|kind| kind.title.clone()) {
         found.insert("type".to_owned(), Value::String(title));
@@ -149,6 +153,7 @@ fn metadata(item: &WorkPackage) -> Map<String, Value> {
         .iter()
         .chain(&item.links.rest)
         .filter(|(name, _)| name.starts_with("customField"))
+        .filter(|(name, _)| marker.is_none_or(|field| field.name() != name.as_str()))
     {
         let value = match value {
             Value::Object(object) => object
@@ -184,7 +189,7 @@ mod tests {
         change(&mut body);
         let item: WorkPackage = serde_json::from_value(body).expect("a work package");
         let base = InstanceUrl::parse("https://op.example/op").expect("a URL");
-        read(Attempt::read("list_tasks"), &base, &item, TimeDelta::zero())
+        read(Attempt::read("list_tasks"), &base, &item, TimeDelta::zero(), None)
     }
 
     #[test]

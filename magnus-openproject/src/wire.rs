@@ -188,6 +188,24 @@ pub(crate) struct WorkPackageLinks {
     pub(crate) rest: Map<String, Value>,
 }
 
+/// An entry of a work package's journal.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Activity {
+    pub(crate) created_at: Option<String>,
+    pub(crate) updated_at: Option<String>,
+    /// What was changed, in words of the user's language; none for a mere comment.
+    #[serde(default)]
+    pub(crate) details: Vec<Value>,
+    #[serde(rename = "_links")]
+    pub(crate) links: ActivityLinks,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct ActivityLinks {
+    pub(crate) user: Option<Link>,
+}
+
 /// An error body.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]

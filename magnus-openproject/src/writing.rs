@@ -14,7 +14,7 @@ use crate::blame;
 use crate::client::Answer;
 use crate::connection::{OpenProjectConnection, number};
 use crate::payload;
-use crate::refusal::{Attempt, says_read_only};
+use crate::refusal::{Attempt, names_attribute, says_read_only};
 use crate::wire::WorkPackage;
 
 pub(crate) async fn write(connection: &OpenProjectConnection, write: RemoteWrite) -> Result<Written, ConnectionError> {
@@ -37,18 +37,24 @@ fn api(connection: &OpenProjectConnection) -> String {
 async fn create(connection: &OpenProjectConnection, task: CreateTask) -> Result<Written, ConnectionError> {
     known_refusal(connection, &task.fields)?;
     let kind = connection.created_kind().await?;
-    let body = payload::create(&api(connection), &task.fields, kind.as_ref());
     let path = format!("/projects/{}/work_packages", task.project);
-    let answer: Answer<WorkPackage> = connection
-        .client
-        .put_in(Method::POST, &path, &[connection.notify()], &body)
-        .await
-        .map_err(|error| {
-            if says_read_only(&error, Field::PercentageDone) {
-                connection.learned.percentage_is_computed();
-            }
-            blamed(error, &task.fields).with_context("project", &task.project)
-        })?;
+    let post = async |marker| {
+        let body = payload::create(&api(connection), &task.fields, kind.as_ref(), marker);
+        let notify = [connection.notify()];
+        connection.client.put_in(Method::POST, &path, &notify, &body).await
+    };
+    let marker = connection.marker_field().zip(task.marker);
+    let answer = match (post(marker).await, marker) {
+        // A project may want something else of the field. Nothing was made, and without a marker it can be.
+        (Err(error), Some((field, _))) if names_attribute(&error, field.name()) => post(None).await,
+        (answer, _) => answer,
+    };
+    let answer: Answer<WorkPackage> = answer.map_err(|error| {
+        if says_read_only(&error, Field::PercentageDone) {
+            connection.learned.percentage_is_computed();
+        }
+        blamed(error, &task.fields).with_context("project", &task.project)
+    })?;
     // A new item starts at 0; anything else was saved again, by whomever.
     let sole_writer = answer.body.lock_version == Some(0);
     written(connection, &answer, None, sole_writer)

@@ -17,6 +17,8 @@ use serde_json::json;
 struct OpenProject {
     tool: OpenProjectSimulator,
     project: u64,
+    /// The custom field that new work packages carry a marker in.
+    marker_field: Option<&'static str>,
 }
 
 fn number(id: &ExternalId) -> u64 {
@@ -32,7 +34,11 @@ impl ConnectionFixture for OpenProject {
     async fn connect(&self) -> Arc<dyn Connection> {
         let connector = OpenProjectConnector::new(Arc::new(RouterTransport::new(self.tool.router())));
         let url = "https://openproject.test";
-        let settings = ConnectionSettings::new(ToolName::new("openproject"), "Test", url, chrono::Utc::now());
+        let mut settings = ConnectionSettings::new(ToolName::new("openproject"), "Test", url, chrono::Utc::now());
+        if let Some(field) = self.marker_field {
+            let tool = &mut settings.options.tool;
+            tool.insert("create_marker_field".to_owned(), field.into());
+        }
         let opened = connector.open(settings, SecretString::from(self.tool.api_key())).await;
         opened.expect("valid settings")
     }
@@ -130,14 +136,21 @@ impl ConnectionFixture for OpenProject {
 fn instance(options: OpenProjectOptions) -> OpenProject {
     let tool = OpenProjectSimulator::new(options);
     let project = tool.create_project("Garden", "garden");
-    OpenProject { tool, project }
+    OpenProject {
+        tool,
+        project,
+        marker_field: None,
+    }
 }
 
 mod plain {
     use super::*;
 
     async fn new_instance() -> OpenProject {
-        instance(OpenProjectOptions::default())
+        OpenProject {
+            marker_field: Some("customField7"),
+            ..instance(OpenProjectOptions::default().filterable_custom_field("customField7"))
+        }
     }
 
     magnus_testkit::connection_tests!(new_instance, paused, without: [
@@ -154,6 +167,7 @@ mod through_layers {
     }
 
     magnus_testkit::connection_tests!(new_instance, paused, without: [
+        a_create_is_known_by_its_marker,
         what_the_tool_lacks_is_refused_before_any_request,
         what_was_overwritten_is_told_where_there_are_no_versions,
     ]);

@@ -52,6 +52,8 @@ pub(crate) fn from_row(row: &PgRow) -> Result<Conflict, StoreError> {
         local: columns.json("magnus_data")?,
         remote: columns.json("external_data")?,
         remote_value: columns.json("external_value")?,
+        local_change: columns.optional_json("magnus_changed")?.unwrap_or_default(),
+        remote_change: columns.optional_json("external_changed")?.unwrap_or_default(),
         state: state_of(columns.get("status")?)?,
         policy: columns.parse("policy")?,
         loser: columns.optional("loser")?,
@@ -110,19 +112,21 @@ pub(crate) async fn not_recorded<'a>(
 const ROWS: &str = "
     FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[],
                 $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::uuid[],
-                $16::timestamptz[], $17::timestamptz[], $18::timestamptz[], $19::text[], $20::bigint[])
+                $16::timestamptz[], $17::timestamptz[], $18::timestamptz[], $19::text[], $20::bigint[],
+                $21::text[], $22::text[])
       AS row (id, connection_id, link_id, magnus_entity_id, external_entity_id, field, base, magnus_data,
               external_data, external_value, status, policy, loser, reason, run_id, created_at, updated_at,
-              resolved_at, resolved_by, version)";
+              resolved_at, resolved_by, version, magnus_changed, external_changed)";
 
 const INSERT: &str = "
     INSERT INTO {hub}.magnus_sync_conflicts
         (id, connection_id, link_id, magnus_entity_id, external_entity_id, field, base, magnus_data, external_data,
          external_value, status, policy, loser, reason, run_id, created_at, updated_at, resolved_at, resolved_by,
-         version, entity_type, conflict_fields)
+         version, magnus_changed, external_changed, entity_type, conflict_fields)
     SELECT id, connection_id, link_id, magnus_entity_id, external_entity_id, field, base::jsonb, magnus_data::jsonb,
            external_data::jsonb, external_value::jsonb, status, policy, loser, reason, run_id, created_at, updated_at,
-           resolved_at, resolved_by, version + 1, 'task', jsonb_build_array(field)";
+           resolved_at, resolved_by, version + 1, magnus_changed::jsonb, external_changed::jsonb, 'task',
+           jsonb_build_array(field)";
 
 const UPDATE: &str = "
     UPDATE {hub}.magnus_sync_conflicts AS conflict
@@ -131,7 +135,8 @@ const UPDATE: &str = "
         magnus_data = row.magnus_data::jsonb, external_data = row.external_data::jsonb,
         external_value = row.external_value::jsonb, status = row.status, policy = row.policy, loser = row.loser,
         reason = row.reason, run_id = row.run_id, created_at = row.created_at, updated_at = row.updated_at,
-        resolved_at = row.resolved_at, resolved_by = row.resolved_by, version = row.version + 1";
+        resolved_at = row.resolved_at, resolved_by = row.resolved_by, version = row.version + 1,
+        magnus_changed = row.magnus_changed::jsonb, external_changed = row.external_changed::jsonb";
 
 /// Inserts conflicts, or updates the rows of the expected versions, all in one statement.
 pub(crate) async fn write(
@@ -174,6 +179,12 @@ pub(crate) async fn write(
         .bind(each(writes, |write| write.conflict.resolved_at))
         .bind(each(writes, |write| write.conflict.resolved_by.as_deref().map(text)))
         .bind(each(writes, |write| write.expected.unwrap_or_default().0))
+        .bind(try_each(writes, |write| {
+            to_jsonb(&write.conflict.local_change, "a change")
+        })?)
+        .bind(try_each(writes, |write| {
+            to_jsonb(&write.conflict.remote_change, "a change")
+        })?)
         .execute(connection)
         .await;
     Written::from_result(done, writes.len(), "write conflicts")

@@ -58,7 +58,7 @@ impl LinkStore for PostgresStore {
         let rows =
             patiently!("read links", sqlx::query(self.sql(
             "SELECT id, connection_id, project_mapping_id, magnus_task_id, external_task_id, external_url, state,
-                    '{}'::json AS bases, '{}'::json AS refusals, absent_since, last_sync_at, created_at, version
+                    '{}'::json AS bases, '{}'::json AS refusals, '{}'::json AS swings, absent_since, last_sync_at, created_at, version
              FROM {hub}.magnus_task_mappings WHERE connection_id = $1 AND set_aside IS NULL ORDER BY id",
         ))
         .bind(connection.as_uuid())
@@ -190,6 +190,7 @@ fn from_row(row: &PgRow) -> Result<Link, StoreError> {
         state: columns.parse("state")?,
         bases: columns.json("bases")?,
         refusals: columns.json("refusals")?,
+        swings: columns.json("swings")?,
         absent_since: columns.optional_id("absent_since", RunId::from_uuid)?,
         last_sync_at: columns.optional_time("last_sync_at")?,
         created_at: columns.time("created_at")?,
@@ -199,16 +200,17 @@ fn from_row(row: &PgRow) -> Result<Link, StoreError> {
 
 const ROWS: &str = "
     FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[],
-                $9::text[], $10::uuid[], $11::timestamptz[], $12::timestamptz[], $13::bigint[])
+                $9::text[], $10::uuid[], $11::timestamptz[], $12::timestamptz[], $13::bigint[],
+                $14::text[])
       AS row (id, connection_id, project_mapping_id, magnus_task_id, external_task_id, external_url, state, bases,
-              refusals, absent_since, last_sync_at, created_at, version)";
+              refusals, absent_since, last_sync_at, created_at, version, swings)";
 
 const INSERT: &str = "
     INSERT INTO {hub}.magnus_task_mappings
         (id, connection_id, project_mapping_id, magnus_task_id, external_task_id, external_url, state, bases,
-         refusals, absent_since, last_sync_at, created_at, version)
+         refusals, absent_since, last_sync_at, created_at, version, swings)
     SELECT id, connection_id, project_mapping_id, magnus_task_id, external_task_id, external_url, state, bases::json,
-           refusals::json, absent_since, last_sync_at, created_at, version + 1";
+           refusals::json, absent_since, last_sync_at, created_at, version + 1, swings::json";
 
 const UPDATE: &str = "
     UPDATE {hub}.magnus_task_mappings AS link
@@ -216,7 +218,7 @@ const UPDATE: &str = "
         magnus_task_id = row.magnus_task_id, external_task_id = row.external_task_id,
         external_url = row.external_url, state = row.state, bases = row.bases::json, refusals = row.refusals::json,
         absent_since = row.absent_since, last_sync_at = row.last_sync_at, created_at = row.created_at,
-        version = row.version + 1";
+        version = row.version + 1, swings = row.swings::json";
 
 /// Inserts links, or updates the rows of the expected versions, all in one statement.
 pub(crate) async fn write(
@@ -249,6 +251,9 @@ pub(crate) async fn write(
         .bind(each(writes, |write| write.link.last_sync_at))
         .bind(each(writes, |write| write.link.created_at))
         .bind(each(writes, |write| write.expected.unwrap_or_default().0))
+        .bind(try_each(writes, |write| {
+            to_json(&write.link.swings, "the swings of a link")
+        })?)
         .execute(connection)
         .await;
     Written::from_result(done, writes.len(), "write links")

@@ -25,6 +25,8 @@ pub(crate) fn from_row(row: &SqliteRow) -> Result<Conflict, StoreError> {
         local: columns.json("magnus_data")?,
         remote: columns.json("external_data")?,
         remote_value: columns.json("external_value")?,
+        local_change: columns.optional_json("magnus_changed")?.unwrap_or_default(),
+        remote_change: columns.optional_json("external_changed")?.unwrap_or_default(),
         state: columns.parse("status")?,
         policy: columns.parse("policy")?,
         loser: columns.optional("loser")?,
@@ -69,8 +71,9 @@ pub(crate) async fn write(connection: &mut SqliteConnection, write: &ConflictWri
             "INSERT INTO magnus_sync_conflicts
                 (id, connection_id, link_id, magnus_entity_id, external_entity_id, field, base, magnus_data,
                  external_data, external_value, status, policy, loser, reason, run_id, created_at, updated_at,
-                 resolved_at, resolved_by, version)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20 + 1)
+                 resolved_at, resolved_by, version, magnus_changed, external_changed)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20 + 1,
+                     ?21, ?22)
              ON CONFLICT DO NOTHING",
         ),
         Some(_) => sqlx::query(
@@ -78,7 +81,7 @@ pub(crate) async fn write(connection: &mut SqliteConnection, write: &ConflictWri
              SET connection_id = ?2, link_id = ?3, magnus_entity_id = ?4, external_entity_id = ?5, field = ?6,
                  base = ?7, magnus_data = ?8, external_data = ?9, external_value = ?10, status = ?11, policy = ?12,
                  loser = ?13, reason = ?14, run_id = ?15, created_at = ?16, updated_at = ?17, resolved_at = ?18,
-                 resolved_by = ?19, version = ?20 + 1
+                 resolved_by = ?19, version = ?20 + 1, magnus_changed = ?21, external_changed = ?22
              WHERE id = ?1 AND version = ?20",
         ),
     };
@@ -109,6 +112,8 @@ pub(crate) async fn write(connection: &mut SqliteConnection, write: &ConflictWri
         .bind(optional_to_text(conflict.resolved_at))
         .bind(conflict.resolved_by.as_deref())
         .bind(write.expected.unwrap_or_default().0)
+        .bind(to_json(&conflict.local_change, "a change")?)
+        .bind(to_json(&conflict.remote_change, "a change")?)
         .execute(connection)
         .await;
     Written::from_result(done, "write conflict")

@@ -45,7 +45,7 @@ impl LinkStore for SqliteStore {
     async fn link_index(&self, connection: ConnectionId) -> Result<Vec<Link>, StoreError> {
         let query = sqlx::query(
             "SELECT id, connection_id, project_mapping_id, magnus_task_id, external_task_id, external_url, state,
-                    '{}' AS bases, '{}' AS refusals, absent_since, last_sync_at, created_at, version
+                    '{}' AS bases, '{}' AS refusals, '{}' AS swings, absent_since, last_sync_at, created_at, version
              FROM magnus_task_mappings WHERE connection_id = ? ORDER BY id",
         )
         .bind(connection.to_string());
@@ -164,6 +164,7 @@ fn from_row(row: &SqliteRow) -> Result<Link, StoreError> {
         state: columns.parse("state")?,
         bases: columns.json("bases")?,
         refusals: columns.json("refusals")?,
+        swings: columns.json("swings")?,
         absent_since: columns.optional("absent_since")?,
         last_sync_at: columns.optional_time("last_sync_at")?,
         created_at: columns.time("created_at")?,
@@ -177,15 +178,15 @@ pub(crate) async fn write(connection: &mut SqliteConnection, write: &LinkWrite) 
         None => sqlx::query(
             "INSERT INTO magnus_task_mappings
                 (id, connection_id, project_mapping_id, magnus_task_id, external_task_id, external_url, state, bases,
-                 refusals, absent_since, last_sync_at, created_at, version)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13 + 1)
+                 refusals, absent_since, last_sync_at, created_at, version, swings)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13 + 1, ?14)
              ON CONFLICT DO NOTHING",
         ),
         Some(_) => sqlx::query(
             "UPDATE OR IGNORE magnus_task_mappings
              SET connection_id = ?2, project_mapping_id = ?3, magnus_task_id = ?4, external_task_id = ?5,
                  external_url = ?6, state = ?7, bases = ?8, refusals = ?9, absent_since = ?10, last_sync_at = ?11,
-                 created_at = ?12, version = ?13 + 1
+                 created_at = ?12, version = ?13 + 1, swings = ?14
              WHERE id = ?1 AND version = ?13",
         ),
     };
@@ -204,6 +205,7 @@ pub(crate) async fn write(connection: &mut SqliteConnection, write: &LinkWrite) 
         .bind(optional_to_text(link.last_sync_at))
         .bind(to_text(link.created_at))
         .bind(write.expected.unwrap_or_default().0)
+        .bind(to_json(&link.swings, "the swings of a link")?)
         .execute(connection)
         .await;
     Written::from_result(done, "write link")

@@ -200,6 +200,25 @@ async fn conflict() {
 }
 
 #[tokio::test]
+async fn oscillating() {
+    let (world, common, id) = linked(|_| {}).await;
+    let task = world.task(common.hub, "task").await.id;
+    let ours = Value::text("ours");
+    for _ in 0..2 {
+        world.edit(task, Field::Title, ours.clone()).await;
+        world.complete(world.op).await;
+        world
+            .openproject
+            .edit_work_package(id, |item| item.subject = "theirs".to_owned());
+        world.complete(world.op).await;
+    }
+    world.edit(task, Field::Title, ours).await;
+    says(&world.sync(world.op).await, SkipReason::Oscillating);
+    says(&world.complete(world.op).await, SkipReason::Oscillating);
+    assert_eq!(world.openproject.work_package(id).unwrap().subject, "theirs");
+}
+
+#[tokio::test]
 async fn milestone() {
     let (world, common) = world(|_| {}).await;
     world

@@ -105,6 +105,7 @@ async fn sent_and_read(instance: &Instance, field: Field, value: RemoteValue) ->
     let create = RemoteWrite::Create(CreateTask {
         project: instance.project.clone(),
         fields,
+        marker: None,
     });
     match instance.connection.write(vec![create]).await.remove(0).unwrap() {
         Written::Task(written) => written.task.fields[&field].value.clone(),
@@ -116,6 +117,7 @@ async fn parent_comes_back(instance: &Instance) -> bool {
     let create = RemoteWrite::Create(CreateTask {
         project: instance.project.clone(),
         fields: BTreeMap::from([(Field::Title, RemoteValue::text("Parent"))]),
+        marker: None,
     });
     let Written::Task(parent) = instance.connection.write(vec![create]).await.remove(0).unwrap() else {
         panic!("a new task was deleted")

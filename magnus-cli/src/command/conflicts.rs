@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use clap::Args;
-use magnus_core::model::{Conflict, ConnectionSettings, IntentState, TaskId};
+use magnus_core::model::{Conflict, ConnectionSettings, IntentState, LastChange, TaskId, Value};
 use magnus_core::store::{ConflictQuery, TaskStore};
 use serde_json::json;
 
@@ -46,8 +46,8 @@ pub(crate) async fn run(house: &House, arguments: Arguments) -> Result<Answer, F
             connection.clone(),
             shown(&title),
             conflict.field.to_string(),
-            shown(&conflict.local.to_string()),
-            shown(&conflict.remote_value.to_string()),
+            side(&conflict.local, &conflict.local_change),
+            side(&conflict.remote_value, &conflict.remote_change),
             conflict.state.to_string(),
             conflict.reason.clone(),
         ]);
@@ -63,6 +63,19 @@ pub(crate) async fn run(house: &House, arguments: Arguments) -> Result<Answer, F
         rows.push(row);
     }
     Answer::new(lines.join("\n"), &rows)
+}
+
+/// A value with who gave it and when, as far as that is known.
+fn side(value: &Value, change: &LastChange) -> String {
+    let by = change.by.as_ref().map(|by| format!("by {}", shown(by)));
+    let at = change.at.map(|at| at.format("%Y-%m-%d %H:%M").to_string());
+    let told: Vec<String> = at.into_iter().chain(by).collect();
+    let value = shown(&value.to_string());
+    if told.is_empty() {
+        value
+    } else {
+        format!("{value} ({})", told.join(" "))
+    }
 }
 
 /// Creates of which it is not known whether they took place.

@@ -9,6 +9,7 @@ pub(crate) mod keys;
 pub(crate) mod map;
 pub(crate) mod map_status;
 pub(crate) mod map_users;
+pub(crate) mod matching;
 pub(crate) mod migrate;
 pub(crate) mod plan;
 pub(crate) mod projects;
@@ -78,6 +79,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Answer, Failure> {
         Command::Map(options) => map::run(&house, options).await,
         Command::MapUsers(options) => map_users::run(&house, options).await,
         Command::MapStatus(options) => map_status::run(&house, options).await,
+        Command::Matches(options) => matching::list(&house, options).await,
+        Command::Match(options) => matching::decide(&house, options).await,
         Command::Plan(options) => plan::run(&house, options).await,
         Command::Sync(options) => sync::run(&house, options, arguments.json).await,
         Command::Confirm(options) => halted::confirm(&house, options, arguments.json).await,

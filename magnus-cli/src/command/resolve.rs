@@ -12,7 +12,8 @@ use crate::{names, values};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The conflict or the uncertain write, by its id as `magnus conflicts` shows it
+    /// The conflict or the uncertain write, by its id as `magnus conflicts` shows it; one that was settled with `--is`, by
+    /// its whole id, can be settled with another item
     conflict: String,
     #[command(flatten)]
     choice: Choice,
@@ -79,7 +80,11 @@ async fn settle(house: &House, wanted: &str, finding: Finding) -> Result<Answer,
     let settled = house.hub.settle(intent.id, finding.clone()).await?;
     let text = match finding {
         Finding::Is(external) => {
-            format!("settled: it is item {external} of the tool; the next sync keeps both in step")
+            format!(
+                "settled: it is item {external} of the tool; the next sync keeps both in step\n  if that was the wrong one: \
+                 `magnus resolve {} --is <the right one>`",
+                settled.id
+            )
         }
         Finding::SendAgain => "settled: the next sync sends it again".to_owned(),
     };

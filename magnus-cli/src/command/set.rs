@@ -43,9 +43,11 @@ pub(crate) async fn run(house: &House, arguments: Arguments) -> Result<Answer, F
         Some(key) => Some(key.clone()),
         None => secrets.get(before.id).await?,
     };
-    // What the connector refuses is refused here, and a new address or key is tried before it is kept.
+    // What the connector refuses is refused here; a new address or key, and what only the tool can tell of its own
+    // options, is tried before it is kept.
+    let tried = new_key.is_some() || wanted.url != before.url || wanted.options.tool != before.options.tool;
     match key {
-        Some(key) if new_key.is_some() || wanted.url != before.url => {
+        Some(key) if tried => {
             connect::test(&house.probe()?, &wanted, key).await?;
         }
         Some(key) => {

@@ -51,6 +51,9 @@ pub struct Capabilities {
     pub writes_notify: bool,
     /// If writes notify: the fields of which a change does. Empty: of all. A creation always does.
     pub notifying_fields: BTreeSet<Field>,
+    /// Whether a new item can carry a marker, in a place that people have set apart for it: then a create whose answer
+    /// was lost is known by that marker.
+    pub create_marker: bool,
     /// The most writes, or reads, given to it in one call.
     pub batch_size: usize,
     /// How fast writes can be sent, if the tool limits that; it may change as the connection learns.
@@ -76,6 +79,7 @@ impl Capabilities {
             delete_cascades: false,
             writes_notify: false,
             notifying_fields: BTreeSet::new(),
+            create_marker: false,
             batch_size: 1,
             pace: None,
         }

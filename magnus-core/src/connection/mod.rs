@@ -14,7 +14,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use secrecy::SecretString;
 
-use crate::model::{ConnectionSettings, ExternalId, RemoteProject, RemoteTask, ToolName};
+use crate::model::{ConnectionSettings, ExternalId, LastChange, RemoteProject, RemoteTask, ToolName};
 
 pub use capability::{Capabilities, FieldSupport, Pace};
 pub use error::{ConnectionError, ConnectionErrorKind, Outcome, RejectedField};
@@ -149,6 +149,16 @@ pub trait Connection: Debug + Send + Sync + 'static {
     /// # Errors
     /// As any read. The answer must be complete; "none found" is a proof.
     async fn find_created(&self, request: FindCreated) -> Result<Vec<RemoteTask>, ConnectionError>;
+
+    /// Who last changed an item, and when, our own user's changes left out: asked for when a conflict is put on record.
+    /// `None` if the tool does not tell, as most do not.
+    ///
+    /// # Errors
+    /// As any read.
+    async fn last_change(&self, task: ReadTask) -> Result<Option<LastChange>, ConnectionError> {
+        drop(task);
+        Ok(None)
+    }
 
     /// Lists the direct and indirect children of a task, read now: what a cascading delete would take along.
     ///

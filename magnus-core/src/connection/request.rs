@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Cursor, ExternalId, Field, RemoteProject, RemoteTask, RemoteValue, RemoteVersion};
+use crate::model::{Cursor, ExternalId, Field, IntentId, RemoteProject, RemoteTask, RemoteValue, RemoteVersion};
 
 /// Who we are to the tool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -197,6 +197,8 @@ pub struct CreateTask {
     pub project: ExternalId,
     /// Its values in the tool's form.
     pub fields: BTreeMap<Field, RemoteValue>,
+    /// The operation that makes it, to be kept with it where the capability `create_marker` says so; `None`: nothing is.
+    pub marker: Option<IntentId>,
 }
 
 /// A task to be changed.
@@ -274,4 +276,7 @@ pub struct FindCreated {
     pub project: ExternalId,
     /// Only ids greater than this.
     pub after: Option<ExternalId>,
+    /// The operations whose marker is looked for besides, where the tool has a place for one: what carries one is an
+    /// answer, whoever is named as its creator.
+    pub markers: Vec<IntentId>,
 }

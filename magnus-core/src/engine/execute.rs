@@ -6,7 +6,7 @@ use super::observe::HubView;
 use super::session::{Active, Session, Tables};
 use super::tally::Ending;
 use super::{Phase, RunError};
-use crate::model::{Counts, Field, MappingState, Reason, SkipReason, Trigger};
+use crate::model::{Counts, ExternalId, Field, MappingState, Reason, SkipReason, Trigger};
 use crate::reconcile::{
     Allowance, Entry, MappingInput, MappingPlan, Plan, PlannedAction, PlannedItem, PlannedMapping, Push, Setting,
     hold_back, plan_mapping,
@@ -169,7 +169,8 @@ impl Session {
                 self.tally.unchanged(*task);
             }
             self.held_back.extend(&plan.held_back);
-            let (pushes, stale) = self.execute_hub(plan.entries).await?;
+            let project = actives[index].mapping.external_id.clone();
+            let (pushes, stale) = self.execute_hub(&project, plan.entries).await?;
             if pushes.is_empty() && !stale {
                 settled = true;
                 break;
@@ -192,11 +193,16 @@ impl Session {
 
     /// Commits what changes in the hub. Answers the entries that go to the tool, and whether something went stale and
     /// must be planned anew.
-    pub(super) async fn execute_hub(&mut self, mut entries: Vec<Entry>) -> Result<(Vec<Entry>, bool), RunError> {
+    pub(super) async fn execute_hub(
+        &mut self,
+        project: &ExternalId,
+        mut entries: Vec<Entry>,
+    ) -> Result<(Vec<Entry>, bool), RunError> {
         let mut units = Vec::new();
         let mut owners = Vec::new();
         for (index, entry) in entries.iter_mut().enumerate() {
-            let unit = std::mem::take(&mut entry.unit);
+            let mut unit = std::mem::take(&mut entry.unit);
+            self.tell_who(project, &mut unit).await?;
             if !unit.is_empty() {
                 units.push(unit);
                 owners.push(index);
@@ -215,6 +221,7 @@ impl Session {
             if stale.contains(&index) {
                 continue;
             }
+            self.report_oscillation(&entry);
             if entry.push.is_some() {
                 if entry.conflicted {
                     self.tally.entry(&entry, Ending::Conflicted, describe(&entry));
@@ -236,6 +243,18 @@ impl Session {
             progress.counts.tasks = counts;
         });
         Ok((pushes, any_stale))
+    }
+
+    /// A field that was found to move to and fro for ever is a problem of the run that found it.
+    fn report_oscillation(&mut self, entry: &Entry) {
+        let held = entry.changes.iter().filter_map(|change| {
+            let note = change.note.as_deref().filter(|_| change.side.is_none())?;
+            note.starts_with(SkipReason::Oscillating.as_str())
+                .then(|| format!("{:?}: {}: {note}", entry.title, change.field))
+        });
+        if entry.conflicted {
+            self.report.problems.extend(held);
+        }
     }
 
     /// Remembers how far a mapping was read. The cursor stays behind if something seen was not taken over.

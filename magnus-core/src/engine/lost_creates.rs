@@ -35,6 +35,7 @@ impl Session {
             }
         }
         let found = self.newer_of_ours(&open).await?;
+        let open = self.settle_marked(open, &found, &mut taken).await?;
         let mut rest = Vec::new();
         for (index, (intent, mapping)) in open.iter().enumerate() {
             self.checkpoint()?;
@@ -73,30 +74,61 @@ impl Session {
         Ok(())
     }
 
+    /// A marker decides at once, whatever its item is called by now and wherever it is. Answers the creates of which no
+    /// item carries the marker.
+    async fn settle_marked<'a>(
+        &mut self,
+        creates: Vec<Create<'a>>,
+        found: &BTreeMap<ExternalId, RemoteTask>,
+        taken: &mut HashSet<ExternalId>,
+    ) -> Result<Vec<Create<'a>>, RunError> {
+        let mut rest = Vec::new();
+        for (intent, mapping) in creates {
+            self.checkpoint()?;
+            let marked: Vec<&RemoteTask> = found.values().filter(|item| item.is_marked(intent.id)).collect();
+            match marked.as_slice() {
+                [] => rest.push((intent, mapping)),
+                [item] if taken.insert(item.id.clone()) => self.adopt(&intent, mapping, item).await?,
+                [item] => {
+                    let reason = format!(
+                        "item {} carries its marker, but is another task's; look and decide",
+                        item.id
+                    );
+                    self.hold(&intent, reason).await?;
+                }
+                several => {
+                    let ids: Vec<&str> = several.iter().map(|item| item.id.as_str()).collect();
+                    let reason = format!("items {} all carry its marker; look and decide", ids.join(", "));
+                    self.hold(&intent, reason).await?;
+                }
+            }
+        }
+        Ok(rest)
+    }
+
     /// What our user made since the oldest of these creates: asked for once for each project.
     async fn newer_of_ours(&self, creates: &[Create<'_>]) -> Result<BTreeMap<ExternalId, RemoteTask>, RunError> {
-        let mut requests: BTreeMap<ExternalId, Option<ExternalId>> = BTreeMap::new();
+        let mut requests: BTreeMap<ExternalId, FindCreated> = BTreeMap::new();
         for (intent, _) in creates {
-            let IntentOperation::Create { project, greatest_seen } = &intent.operation else {
+            let IntentOperation::Create {
+                project,
+                greatest_seen,
+                marked,
+            } = &intent.operation
+            else {
                 continue;
             };
-            requests
-                .entry(project.clone())
-                .and_modify(|after| {
-                    let older = match (&*after, greatest_seen) {
-                        (Some(after), Some(seen)) => seen.compare_by_age(after).is_lt(),
-                        (Some(_), None) => true,
-                        (None, _) => false,
-                    };
-                    if older {
-                        after.clone_from(greatest_seen);
-                    }
-                })
-                .or_insert_with(|| greatest_seen.clone());
+            let request = requests.entry(project.clone()).or_insert_with(|| FindCreated {
+                project: project.clone(),
+                after: greatest_seen.clone(),
+                markers: Vec::new(),
+            });
+            request.after = older(request.after.take(), greatest_seen.as_ref());
+            request.markers.extend(marked.then_some(intent.id));
         }
         let mut found = BTreeMap::new();
-        for (project, after) in requests {
-            for item in self.connection.find_created(FindCreated { project, after }).await? {
+        for request in requests.into_values() {
+            for item in self.connection.find_created(request).await? {
                 found.insert(item.id.clone(), item);
             }
         }
@@ -123,7 +155,18 @@ impl Session {
     }
 }
 
-/// What may be the item of a create: newer than all that was seen before the send, and nobody else's.
+/// Where to look from to find what was made after either; `None` is the beginning.
+fn older(left: Option<ExternalId>, right: Option<&ExternalId>) -> Option<ExternalId> {
+    let (left, right) = (left?, right?);
+    Some(if right.compare_by_age(&left).is_lt() {
+        right.clone()
+    } else {
+        left
+    })
+}
+
+/// What may be the item of a create: newer than all that was seen before the send, nobody else's, and without the
+/// marker of another create.
 fn candidates<'a>(
     intent: &Intent,
     found: &'a BTreeMap<ExternalId, RemoteTask>,
@@ -139,7 +182,7 @@ fn candidates<'a>(
     };
     let mut candidates: Vec<&RemoteTask> = found
         .values()
-        .filter(|item| newer(&item.id) && !taken.contains(&item.id))
+        .filter(|item| newer(&item.id) && !taken.contains(&item.id) && item.marker.is_none())
         .collect();
     candidates.sort_by(|a, b| a.id.compare_by_age(&b.id));
     candidates

@@ -1,5 +1,6 @@
 //! One run: observe → reconcile → plan → guard → execute → settle.
 
+mod changed;
 mod context;
 mod error;
 mod execute;

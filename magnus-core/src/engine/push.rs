@@ -12,7 +12,7 @@ use crate::connection::{
 };
 use crate::model::{
     ExternalId, Field, Intent, IntentField, IntentId, IntentOperation, IntentState, LinkState, Mapping, RemoteTask,
-    RemoteValue, SkipReason, TaskId, Value,
+    RemoteValue, SkipReason, TaskId, Timestamp, Value,
 };
 use crate::reconcile::{Entry, Lens, Outgoing, Push, References, Sendable, attempt};
 use crate::store::Unit;
@@ -26,6 +26,8 @@ pub(super) struct Job {
     pub(super) fields: BTreeMap<Field, IntentField>,
     /// A digest of the write as it was planned.
     pub(super) attempt: String,
+    /// When the item that is changed was last touched, as it was decided on.
+    pub(super) seen_at: Option<Timestamp>,
 }
 
 impl Session {
@@ -158,7 +160,12 @@ impl Session {
     ) -> Option<Job> {
         let push = entry.push.take()?;
         let attempt = attempt(&push);
+        let seen_at = match &push {
+            Push::Update { remote, .. } => remote.updated_at,
+            _ => None,
+        };
         let mapping = &active.mapping;
+        let id = IntentId::generate();
         let (task_id, operation, fields, write) = match push {
             Push::Create { task, fields, .. } => {
                 let mut fields = resolve(fields, references);
@@ -168,6 +175,7 @@ impl Session {
                 let operation = IntentOperation::Create {
                     project: mapping.external_id.clone(),
                     greatest_seen: greatest_seen.cloned(),
+                    marked: self.capabilities.create_marker,
                 };
                 let sent = fields
                     .iter()
@@ -176,6 +184,7 @@ impl Session {
                 let write = RemoteWrite::Create(CreateTask {
                     project: mapping.external_id.clone(),
                     fields: sent,
+                    marker: self.capabilities.create_marker.then_some(id),
                 });
                 (task.id, operation, fields, write)
             }
@@ -248,7 +257,7 @@ impl Session {
             }
         };
         let intent = Intent {
-            id: IntentId::generate(),
+            id,
             connection_id: self.settings.id,
             mapping_id: mapping.id,
             run_id: self.context.run_id,
@@ -264,6 +273,7 @@ impl Session {
             write,
             fields,
             attempt,
+            seen_at,
         })
     }
 
@@ -406,7 +416,10 @@ fn see(actives: &mut [Active], index: usize, external: ExternalId, project: Exte
 }
 
 pub(super) fn settled(mut intent: Intent, applied: bool) -> Intent {
-    intent.state = IntentState::Settled { applied };
+    intent.state = IntentState::Settled {
+        applied,
+        by_person: false,
+    };
     intent
 }
 

@@ -5,8 +5,8 @@ use super::session::{Session, Tables};
 use super::{Phase, RunError};
 use crate::connection::{ReadTask, Reading};
 use crate::model::{
-    Base, Conflict, ConflictId, ConflictState, Field, Intent, IntentField, IntentOperation, IntentState, Link,
-    LocalBase, Mapping, RemoteValue, RowVersion, Side, SkipReason,
+    Base, Conflict, ConflictId, ConflictState, Field, Intent, IntentField, IntentOperation, IntentState, LastChange,
+    Link, LocalBase, Mapping, RemoteValue, RowVersion, Side, SkipReason,
 };
 use crate::reconcile::{Fate, Lens, References, fates};
 use crate::store::{ConflictWrite, LinkWrite, Unit};
@@ -140,6 +140,7 @@ impl Session {
                 expected: Some(link.version),
             });
         }
+        self.tell_who(&mapping.external_id, &mut unit).await?;
         self.commit_unit(unit).await?;
         Ok(())
     }
@@ -164,6 +165,8 @@ impl Session {
             local: sent.local.clone(),
             remote,
             remote_value: value,
+            local_change: LastChange::default(),
+            remote_change: LastChange::default(),
             state: ConflictState::Decided,
             policy: self.settings.options.conflicts,
             loser: Some(Side::External),

@@ -49,6 +49,8 @@ pub(super) struct Session {
     pub(super) asked_by_person: bool,
     /// Held while projects are taken over, by one run at a time.
     pub(super) taking_over: Arc<Mutex<()>>,
+    /// How often the tool was asked in this run who changed something.
+    pub(super) asked_who: u32,
     /// Failures in a row that say something of the connection as a whole.
     pub(super) fatal_in_a_row: u32,
 }

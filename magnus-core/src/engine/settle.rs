@@ -5,9 +5,9 @@ use super::push::{Job, decoded, settled};
 use super::session::Session;
 use crate::connection::WrittenTask;
 use crate::model::{
-    Base, Conflict, ConflictId, ConflictState, Field, HistoryEntry, IntentField, IntentOperation, Link, LinkId,
-    LinkState, LocalBase, Mapping, Refusal, RemoteBase, RemoteTask, RemoteValue, RowVersion, Rule, Side, SkipReason,
-    Task, TaskId, Value,
+    Base, Conflict, ConflictId, ConflictState, Field, HistoryEntry, IntentField, IntentOperation, LastChange, Link,
+    LinkId, LinkState, LocalBase, Mapping, Refusal, RemoteBase, RemoteTask, RemoteValue, RowVersion, Rule, Side,
+    SkipReason, Task, TaskId, Timestamp, Value,
 };
 use crate::reconcile::Lens;
 use crate::store::{ConflictWrite, LinkWrite, Unit};
@@ -70,6 +70,7 @@ impl Session {
         link.last_sync_at = Some(self.now());
         let conflicted = self.record_losers(&link, &job, &written, lens, &mut unit);
         self.record_history(&link, &job, lens, &mut unit);
+        self.tell_who(&mapping.external_id, &mut unit).await?;
         unit.links.push(LinkWrite {
             link: Box::new(link),
             expected,
@@ -153,6 +154,7 @@ impl Session {
                     value: loser.clone(),
                     remote,
                     reason: rule.clone(),
+                    changed_at: job.seen_at,
                 };
                 unit.conflicts
                     .push(self.loser(link, job.intent.task_id, *field, sent, loser));
@@ -168,6 +170,7 @@ impl Session {
                     value: decoded(lens, *field, before),
                     remote: before.clone(),
                     reason,
+                    changed_at: written.before.as_ref().and_then(|before| before.updated_at),
                 };
                 unit.conflicts
                     .push(self.loser(link, job.intent.task_id, *field, sent, loser));
@@ -190,6 +193,8 @@ impl Session {
             local: sent.local.clone(),
             remote: loser.remote,
             remote_value: loser.value,
+            local_change: LastChange::default(),
+            remote_change: LastChange::at(loser.changed_at),
             state: ConflictState::Decided,
             policy: self.settings.options.conflicts,
             loser: Some(Side::External),
@@ -290,6 +295,7 @@ struct Loser {
     value: Value,
     remote: RemoteValue,
     reason: String,
+    changed_at: Option<Timestamp>,
 }
 
 /// The bases of a field that was written.

@@ -199,6 +199,7 @@ impl Engine {
             held_back: HashSet::new(),
             asked_by_person: request.trigger == Trigger::Manual,
             taking_over: Arc::clone(&self.taking_over),
+            asked_who: 0,
             fatal_in_a_row: 0,
         })
     }

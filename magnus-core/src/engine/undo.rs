@@ -6,7 +6,7 @@ use super::execute::{pushes, render};
 use super::observe::HubView;
 use super::session::{Active, Session};
 use super::{Phase, RunError, RunErrorKind};
-use crate::model::{HistoryEntry, Intent, Mapping, MappingId, RunId, RunRequest, Task, TaskId};
+use crate::model::{ExternalId, HistoryEntry, Intent, Mapping, MappingId, RunId, RunRequest, Task, TaskId};
 use crate::reconcile::{MappingPlan, Observation, Plan, Setting, UndoInput, plan_undo};
 
 /// The inverse of a run, mapping by mapping.
@@ -75,7 +75,8 @@ impl Session {
             let scope = plan.entries.len();
             self.context
                 .report(|progress| progress.total += u64::try_from(scope).unwrap_or(u64::MAX));
-            let (hub, tool) = self.execute_undo(plan).await?;
+            let project = undo.actives[index].mapping.external_id.clone();
+            let (hub, tool) = self.execute_undo(&project, plan).await?;
             if hub {
                 let problem =
                     "some tasks were changed while their undoing was planned; undo the run again for the rest";
@@ -102,13 +103,17 @@ impl Session {
         }
     }
 
-    async fn execute_undo(&mut self, plan: MappingPlan) -> Result<(bool, Vec<crate::reconcile::Entry>), RunError> {
+    async fn execute_undo(
+        &mut self,
+        project: &ExternalId,
+        plan: MappingPlan,
+    ) -> Result<(bool, Vec<crate::reconcile::Entry>), RunError> {
         let planned: Vec<_> = plan
             .entries
             .iter()
             .map(|entry| (entry.task_id, entry.title.clone()))
             .collect();
-        let (pushes, stale) = self.execute_hub(plan.entries).await?;
+        let (pushes, stale) = self.execute_hub(project, plan.entries).await?;
         if stale {
             for (task, title) in planned {
                 if let Some(task) = task.filter(|task| !self.tally.knows(*task))

@@ -74,6 +74,7 @@ impl Hub {
         let expected_link = link.version;
         link.bases.insert(before.field, resolved_base(&before, resolution));
         link.refusals.remove(&before.field);
+        link.swings.remove(&before.field);
 
         let mut conflict = before.clone();
         (conflict.state, conflict.loser) = match resolution {
@@ -85,11 +86,17 @@ impl Hub {
         conflict.updated_at = now;
         conflict.resolved_by = Some(by.to_owned());
 
+        // What a person decided is not the next turn of other tools that pull at the field either.
+        let mut links = self
+            .forget_swings(before.task_id, std::iter::once(&before.field))
+            .await?;
+        links.retain(|write| write.link.id != link.id);
+        links.push(LinkWrite {
+            link: Box::new(link),
+            expected: Some(expected_link),
+        });
         let mut unit = Unit {
-            links: vec![LinkWrite {
-                link: Box::new(link),
-                expected: Some(expected_link),
-            }],
+            links,
             conflicts: vec![ConflictWrite {
                 conflict: Box::new(conflict),
                 expected: Some(before.version),

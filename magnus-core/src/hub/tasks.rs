@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{Hub, HubError, HubErrorKind, TRIES, busy};
 use crate::model::{Field, HistoryEntry, ProjectId, RowVersion, Rule, Side, Task, TaskId, TaskPatch, Timestamp, Value};
-use crate::store::{Changeset, TaskWrite, Unit};
+use crate::store::{Changeset, LinkWrite, TaskWrite, Unit};
 
 /// A task to be added.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,11 +119,21 @@ impl Hub {
             if changed.contains_key(&Field::Parent) {
                 self.check_parent(&task).await?;
             }
+            let links = self.forget_swings(id, changed.keys()).await?;
             let history = changed
                 .into_iter()
                 .map(|(field, old)| entry(&task, Some(field), old, task.get(field), now))
                 .collect();
-            if self.update(task, &before, history).await? {
+            let unit = Unit {
+                tasks: vec![TaskWrite::Update {
+                    task: Box::new(task),
+                    expected: before.version,
+                }],
+                links,
+                history,
+                ..Unit::default()
+            };
+            if self.commit(Changeset::of(vec![unit])).await? {
                 return self.task(id).await;
             }
         }
@@ -194,6 +204,27 @@ impl Hub {
             }
             None => Err(HubError::not_found("task", id)),
         }
+    }
+
+    /// What a person has edited is not the next turn of two tools that pull at the field: it is sent, and counted anew.
+    pub(super) async fn forget_swings(
+        &self,
+        task: TaskId,
+        fields: impl Iterator<Item = &Field>,
+    ) -> Result<Vec<LinkWrite>, HubError> {
+        let edited: Vec<&Field> = fields.collect();
+        let mut writes = Vec::new();
+        for mut link in self.store.links_of_tasks(vec![task]).await? {
+            let before = link.swings.len();
+            link.swings.retain(|field, _| !edited.contains(&field));
+            if link.swings.len() < before {
+                writes.push(LinkWrite {
+                    expected: Some(link.version),
+                    link: Box::new(link),
+                });
+            }
+        }
+        Ok(writes)
     }
 
     async fn update(&self, task: Task, before: &Task, history: Vec<HistoryEntry>) -> Result<bool, HubError> {

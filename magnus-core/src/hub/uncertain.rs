@@ -1,6 +1,8 @@
 //! Writes of which nobody knows whether they took place: listed, and settled when a person has looked.
 
-use super::{Hub, HubError, HubErrorKind};
+use std::collections::BTreeMap;
+
+use super::{Hub, HubError, HubErrorKind, TRIES, busy};
 use crate::model::{
     ConnectionId, ExternalId, Intent, IntentId, IntentOperation, IntentState, Link, LinkState, MappingId,
 };
@@ -34,8 +36,11 @@ impl Hub {
         Ok(found)
     }
 
-    /// Settles an uncertain create. The next run of its connection goes on from there. An item that a person names is
+    /// Settles an uncertain create, or corrects which item a person has named for one before. The next run of its connection goes on from there. An item that a person names is
     /// believed once a run has seen it: until then its link is `uncertain`, and that it is not there proves nothing.
+    ///
+    /// If the item that was named wrongly has been seen meanwhile, task and right item meet as at first contact: values
+    /// that differ are conflicts. What runs wrote to the wrong one stays; it is an item of its own again.
     ///
     /// # Errors
     /// `NotFound`; `Invalid` if it is not a create; `Conflict` if it is settled already, or if the item or the task is
@@ -43,6 +48,16 @@ impl Hub {
     pub async fn settle(&self, id: IntentId, finding: Finding) -> Result<Intent, HubError> {
         let intent = self.store.intent(id).await?;
         let intent = intent.ok_or_else(|| HubError::not_found("uncertain write", id))?;
+        if let (
+            IntentState::Settled {
+                applied: true,
+                by_person: true,
+            },
+            Finding::Is(external),
+        ) = (&intent.state, &finding)
+        {
+            return self.correct(intent, external.clone()).await;
+        }
         if !matches!(intent.state, IntentState::Uncertain { .. }) {
             let message = format!("write {id} is not uncertain any more; see `conflicts` for those that are");
             return Err(HubError::new(HubErrorKind::Conflict, message));
@@ -53,9 +68,9 @@ impl Hub {
         let mut settled = intent.clone();
         let mut unit = Unit::default();
         match finding {
-            Finding::SendAgain => settled.state = IntentState::Settled { applied: false },
+            Finding::SendAgain => settled.state = by_person(false),
             Finding::Is(external) => {
-                settled.state = IntentState::Settled { applied: true };
+                settled.state = by_person(true);
                 let link = self.link_for(&intent, external).await?;
                 unit.links.push(LinkWrite {
                     link: Box::new(link),
@@ -69,6 +84,44 @@ impl Hub {
         }
         let message = "the task or the item of the tool is linked to another one already; look at them again";
         Err(HubError::new(HubErrorKind::Conflict, message))
+    }
+
+    /// Another item is the one: the link is turned to it.
+    async fn correct(&self, intent: Intent, external: ExternalId) -> Result<Intent, HubError> {
+        for _ in 0..TRIES {
+            let links = self.store.links_of_tasks(vec![intent.task_id]).await?;
+            let link = links
+                .into_iter()
+                .find(|link| link.connection_id == intent.connection_id);
+            let link = link.ok_or_else(|| HubError::not_found("link of task", intent.task_id))?;
+            if link.external_id == external {
+                return Ok(intent);
+            }
+            let named = self.link_for(&intent, external.clone()).await?;
+            // Once it was seen, the hub may hold values of the wrong item: what was sent then proves nothing now.
+            let bases = match link.state {
+                LinkState::Uncertain => named.bases.clone(),
+                _ => BTreeMap::new(),
+            };
+            let after = Link {
+                id: link.id,
+                bases,
+                created_at: link.created_at,
+                version: link.version,
+                ..named
+            };
+            let unit = Unit {
+                links: vec![LinkWrite {
+                    link: Box::new(after),
+                    expected: Some(link.version),
+                }],
+                ..Unit::default()
+            };
+            if self.commit(Changeset::of(vec![unit])).await? {
+                return Ok(intent);
+            }
+        }
+        Err(busy("the link"))
     }
 
     async fn link_for(&self, intent: &Intent, external: ExternalId) -> Result<Link, HubError> {
@@ -90,5 +143,12 @@ impl Hub {
         let mut link = adopted(intent, &mapping, external, self.now());
         link.state = LinkState::Uncertain;
         Ok(link)
+    }
+}
+
+fn by_person(applied: bool) -> IntentState {
+    IntentState::Settled {
+        applied,
+        by_person: true,
     }
 }

@@ -9,7 +9,7 @@ use crate::connection::{
     Capabilities, Connection, ConnectionError, FindCreated, Identity, ListIds, ListProjects, ListTasks, Page,
     ProjectReading, ReadTask, Reading, RemoteWrite, Translator, Written,
 };
-use crate::model::{ExternalId, RemoteProject, RemoteTask};
+use crate::model::{ExternalId, LastChange, RemoteProject, RemoteTask};
 
 /// What became of one write.
 pub(super) type WriteResult = Result<Written, ConnectionError>;
@@ -97,6 +97,12 @@ impl<L: Layer> Connection for Around<L> {
     async fn find_created(&self, request: FindCreated) -> Result<Vec<RemoteTask>, ConnectionError> {
         self.layer
             .read("find_created", || self.inner.find_created(request.clone()))
+            .await
+    }
+
+    async fn last_change(&self, task: ReadTask) -> Result<Option<LastChange>, ConnectionError> {
+        self.layer
+            .read("last_change", || self.inner.last_change(task.clone()))
             .await
     }
 

@@ -125,9 +125,11 @@ mod tests {
             .find_created(FindCreated {
                 project: id(),
                 after: None,
+                markers: Vec::new(),
             })
             .await
             .unwrap();
+        connection.last_change(task()).await.unwrap();
         connection.list_descendants(task()).await.unwrap();
         assert!(connection.write(vec![scripted::create("a")]).await[0].is_ok());
         let methods = [
@@ -139,6 +141,7 @@ mod tests {
             "read",
             "read_project",
             "find_created",
+            "last_change",
             "list_descendants",
         ];
         assert_eq!(script.reads(), methods);

@@ -11,7 +11,7 @@ use crate::connection::{
     Capabilities, Connection, ConnectionError, ConnectionErrorKind, CreateTask, FindCreated, Identity, ListIds,
     ListProjects, ListTasks, Page, ProjectReading, ReadTask, Reading, RemoteWrite, Translator, Written,
 };
-use crate::model::{ExternalId, Field, RemoteProject, RemoteTask, RemoteValue, ToolName};
+use crate::model::{ExternalId, Field, LastChange, RemoteProject, RemoteTask, RemoteValue, ToolName};
 
 type Step = Result<(), ConnectionError>;
 
@@ -38,6 +38,7 @@ pub(super) fn create(title: &str) -> RemoteWrite {
     RemoteWrite::Create(CreateTask {
         project: ExternalId::from(1),
         fields,
+        marker: None,
     })
 }
 
@@ -148,6 +149,10 @@ impl Connection for Scripted {
 
     async fn find_created(&self, _: FindCreated) -> Result<Vec<RemoteTask>, ConnectionError> {
         self.answer("find_created", Vec::new()).await
+    }
+
+    async fn last_change(&self, _: ReadTask) -> Result<Option<LastChange>, ConnectionError> {
+        self.answer("last_change", None).await
     }
 
     async fn list_descendants(&self, _: ReadTask) -> Result<Vec<RemoteTask>, ConnectionError> {

@@ -51,6 +51,29 @@ pub enum Resolution {
     Merged(Value),
 }
 
+/// Who last changed one side, and when, as far as that is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastChange {
+    /// When. Of a tool that has one time for the whole item, that.
+    pub at: Option<Timestamp>,
+    /// Who: a user of the tool; for the hub's side, the connection that brought the value.
+    pub by: Option<String>,
+}
+
+impl LastChange {
+    /// A change at this time, by somebody who is not known.
+    #[must_use]
+    pub const fn at(at: Option<Timestamp>) -> Self {
+        Self { at, by: None }
+    }
+
+    /// Whether nothing is known of it.
+    #[must_use]
+    pub const fn is_unknown(&self) -> bool {
+        self.at.is_none() && self.by.is_none()
+    }
+}
+
 /// One field of one link that both sides changed. At most one is open per (link, field).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conflict {
@@ -74,6 +97,10 @@ pub struct Conflict {
     pub remote: RemoteValue,
     /// The tool's value in the hub's form; `Empty` if it could not be resolved.
     pub remote_value: Value,
+    /// Who gave the hub its value, and when.
+    pub local_change: LastChange,
+    /// Who gave the tool its value, and when.
+    pub remote_change: LastChange,
     /// Where it stands.
     pub state: ConflictState,
     /// The policy under which it was found.

@@ -38,6 +38,9 @@ pub enum IntentOperation {
         project: ExternalId,
         /// The greatest external id seen before the send; what was created has a greater one.
         greatest_seen: Option<ExternalId>,
+        /// Whether the id of this intent was sent along as a marker.
+        #[serde(default)]
+        marked: bool,
     },
     /// Change an external task.
     Update {
@@ -72,6 +75,9 @@ pub enum IntentState {
     Settled {
         /// Whether the write took place.
         applied: bool,
+        /// Whether a person said so.
+        #[serde(default)]
+        by_person: bool,
     },
 }
 

@@ -78,6 +78,16 @@ pub struct Refusal {
     pub reason: String,
 }
 
+/// A value that the tool has brought back in place of one of the hub, and how often in a row: the hub's came back too, so
+/// two sides pull at the field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Swing {
+    /// A digest of the hub's value that was replaced and of the tool's that replaced it: texts may be long.
+    pub pair: String,
+    /// How often.
+    pub times: u32,
+}
+
 /// A hub task ↔ an external task on one connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
@@ -99,6 +109,8 @@ pub struct Link {
     pub bases: BTreeMap<Field, Base>,
     /// Values that the tool refused.
     pub refusals: BTreeMap<Field, Refusal>,
+    /// Values that the tool brought last, of fields that the hub may put back. A person's edit forgets them.
+    pub swings: BTreeMap<Field, Swing>,
     /// The run that first found the external task absent, if it is absent.
     pub absent_since: Option<RunId>,
     /// When the link last moved data.
@@ -123,6 +135,7 @@ impl Link {
             state: LinkState::Live,
             bases: BTreeMap::new(),
             refusals: BTreeMap::new(),
+            swings: BTreeMap::new(),
             absent_since: None,
             last_sync_at: None,
             created_at: now,

@@ -24,7 +24,7 @@ pub mod text;
 mod value;
 
 pub use access::{AccessScope, AccessToken};
-pub use conflict::{Conflict, ConflictState, Resolution, Side};
+pub use conflict::{Conflict, ConflictState, LastChange, Resolution, Side};
 pub use direction::Direction;
 pub use failure::ItemFailure;
 pub use field::{Field, UnknownField};
@@ -34,7 +34,7 @@ pub use ids::{
     RowVersion, RunId, TaskId, TokenId, ToolName,
 };
 pub use intent::{Intent, IntentField, IntentOperation, IntentState};
-pub use link::{Base, Link, LinkState, LocalBase, Refusal, RemoteBase};
+pub use link::{Base, Link, LinkState, LocalBase, Refusal, RemoteBase, Swing};
 pub use mapping::{Cursor, Mapping, MappingState};
 pub use patch::TaskPatch;
 pub use person::Person;

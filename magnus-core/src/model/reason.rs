@@ -34,6 +34,8 @@ named_enum! {
         ComputedByTool = "computed_by_tool",
         /// Both sides changed a field; a person decides.
         Conflict = "conflict",
+        /// Two sides keep putting different values into a field; a person decides.
+        Oscillating = "oscillating",
         /// A milestone of the tool.
         Milestone = "milestone",
         /// It has children in the tool that a deletion would take along.

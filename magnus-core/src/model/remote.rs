@@ -99,6 +99,9 @@ pub struct RemoteTask {
     pub fields: BTreeMap<Field, RemoteField>,
     /// Further data of the tool (custom fields), kept in the hub task's metadata under the tool's name. Not pushed.
     pub metadata: serde_json::Map<String, serde_json::Value>,
+    /// What stands in the place for a marker of the operation that made it, if the tool has such a place and it is not
+    /// empty. Never part of the metadata.
+    pub marker: Option<String>,
     /// A reason why this item is not synced (a Leantime milestone); `None` for an ordinary task.
     pub skip: Option<super::Reason>,
 }
@@ -115,6 +118,7 @@ impl RemoteTask {
             url: None,
             fields: BTreeMap::new(),
             metadata: serde_json::Map::new(),
+            marker: None,
             skip: None,
         }
     }
@@ -123,6 +127,15 @@ impl RemoteTask {
     #[must_use]
     pub fn value(&self, field: Field) -> Option<&RemoteValue> {
         self.fields.get(&field).map(|field| &field.value)
+    }
+
+    /// Whether it carries the marker of this operation.
+    #[must_use]
+    pub fn is_marked(&self, operation: super::IntentId) -> bool {
+        self.marker
+            .as_ref()
+            .and_then(|marker| marker.parse::<super::IntentId>().ok())
+            .is_some_and(|marker| marker == operation)
     }
 
     /// The title in the tool's form, or an empty text.

@@ -3,8 +3,8 @@
 use super::lens::{Lens, Sendable};
 use crate::connection::{Decoded, FieldSupport};
 use crate::model::{
-    Base, ConflictPolicy, Direction, Field, LocalBase, Refusal, RemoteBase, RemoteField, RemoteValue, Rule, Timestamp,
-    Value,
+    Base, ConflictPolicy, Direction, Field, LocalBase, Refusal, RemoteBase, RemoteField, RemoteValue, Rule, SkipReason,
+    Timestamp, Value,
 };
 
 /// Edits closer together than this cannot be told apart by time.
@@ -96,8 +96,10 @@ pub enum FieldDecision {
         /// The bases afterwards.
         base: Option<Base>,
     },
-    /// Both sides moved and a person decides.
+    /// A person decides.
     Conflict {
+        /// `Conflict`, or `Oscillating` if both sides have moved to and fro for too long.
+        code: SkipReason,
         /// The tool's value in the hub's form; `Empty` if it cannot be resolved.
         remote_value: Value,
         /// In words for people.
@@ -318,6 +320,7 @@ impl Decider<'_> {
     /// Both sides moved: the policy decides, or a person. The losing value goes on record either way.
     fn conflict(&self, value: Option<Value>, rule: Rule) -> FieldDecision {
         let held = |reason: String| FieldDecision::Conflict {
+            code: SkipReason::Conflict,
             remote_value: value.clone().unwrap_or(Value::Empty),
             reason,
         };

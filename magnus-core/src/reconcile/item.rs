@@ -7,10 +7,12 @@ use super::hierarchy::closes_cycle;
 use super::lens::{Lens, Sendable};
 use super::metadata::with_told;
 use super::plan::FieldChange;
-use crate::connection::Capabilities;
+use super::swing;
+use crate::connection::{Capabilities, Decoded};
 use crate::model::{
-    Conflict, ConflictId, ConflictPolicy, ConflictState, Direction, Field, HistoryEntry, Link, RemoteTask, RemoteValue,
-    RowVersion, Rule, RunId, Side, Task, TaskId, TaskPatch, Timestamp, Value,
+    Conflict, ConflictId, ConflictPolicy, ConflictState, Direction, Field, HistoryEntry, LastChange, Link, Reason,
+    RemoteField, RemoteTask, RemoteValue, RowVersion, Rule, RunId, Side, SkipReason, Task, TaskId, TaskPatch,
+    Timestamp, Value,
 };
 use crate::store::{ConflictWrite, LinkWrite, TaskWrite, Unit};
 
@@ -120,11 +122,22 @@ pub fn merge_item(
             && closes_cycle(item.task.id, *parent, parents)
         {
             decision = FieldDecision::Conflict {
+                code: SkipReason::Conflict,
                 remote_value: Value::Task(*parent),
                 reason: "the tool's parent would close a cycle in the hub".to_owned(),
             };
         }
-        merging.take(*field, decision, &local, &remote.value, open.get(field).copied());
+        if matches!(decision, FieldDecision::Push { .. })
+            && let Decoded::Exact(tool) | Decoded::Approximate(tool) = lens.decode(*field, &remote.value)
+            && swing::is_swinging(&item.link_after.swings, *field, &local, &tool)
+        {
+            decision = FieldDecision::Conflict {
+                code: SkipReason::Oscillating,
+                reason: format!("{local} and {tool} take turns, again and again; say which of them is right"),
+                remote_value: tool,
+            };
+        }
+        merging.take(*field, decision, &local, remote, open.get(field).copied());
     }
     merging.finish()
 }
@@ -143,9 +156,10 @@ impl Merging<'_> {
         field: Field,
         decision: FieldDecision,
         local: &Value,
-        raw: &RemoteValue,
+        remote: &RemoteField,
         open: Option<&Conflict>,
     ) {
+        let raw = &remote.value;
         self.forget_stale_refusal(field, local, raw);
         if let (Some(open), false) = (open, matches!(decision, FieldDecision::Conflict { .. })) {
             self.close(open);
@@ -162,6 +176,10 @@ impl Merging<'_> {
                 loser,
             } => {
                 self.link.bases.insert(field, base);
+                // What a tool computes by itself, and first contact, are no answers to a value of ours.
+                if !remote.derived && rule != Rule::FirstContact {
+                    swing::note(&mut self.link.swings, field, local, &value);
+                }
                 self.change(
                     field,
                     Some(Side::Hub),
@@ -205,8 +223,13 @@ impl Merging<'_> {
                     self.change(field, None, local.to_string(), raw.to_string(), Some(note));
                 }
             }
-            FieldDecision::Conflict { remote_value, reason } => {
-                self.hold_conflict(field, local, raw, remote_value, reason, open);
+            FieldDecision::Conflict {
+                code,
+                remote_value,
+                reason,
+            } => {
+                let reason = Reason { code, detail: reason };
+                self.hold_conflict(field, local, raw, remote_value, &reason, open);
             }
         }
     }
@@ -244,6 +267,8 @@ impl Merging<'_> {
             local,
             remote,
             remote_value,
+            local_change: self.hub_change(field),
+            remote_change: LastChange::at(self.item.remote.updated_at),
             state: ConflictState::Open,
             policy: self.setting.policy,
             loser: None,
@@ -255,6 +280,12 @@ impl Merging<'_> {
             resolved_by: None,
             version: RowVersion::default(),
         }
+    }
+
+    /// When the hub's value was last changed; one that never was is as old as the task.
+    fn hub_change(&self, field: Field) -> LastChange {
+        let task = self.item.task;
+        LastChange::at(Some(task.field_times.get(&field).copied().unwrap_or(task.created_at)))
     }
 
     fn record_loser(&mut self, mut conflict: Conflict, loser: Side, rule: Rule) {
@@ -287,19 +318,26 @@ impl Merging<'_> {
         local: &Value,
         raw: &RemoteValue,
         remote_value: Value,
-        reason: String,
+        reason: &Reason,
         open: Option<&Conflict>,
     ) {
         self.merge.open_conflicts += 1;
-        let note = Some(format!("conflict: {reason}"));
+        let note = Some(reason.to_string());
+        let reason = match reason.code {
+            SkipReason::Conflict => reason.detail.clone(),
+            _ => reason.to_string(),
+        };
         self.change(field, None, local.to_string(), remote_value.to_string(), note);
         let write = match open {
             Some(open) if open.local == *local && open.remote == *raw => return,
             Some(open) => {
                 let conflict = Conflict {
+                    external_id: self.link.external_id.clone(),
                     local: local.clone(),
                     remote: raw.clone(),
                     remote_value,
+                    local_change: self.hub_change(field),
+                    remote_change: LastChange::at(self.item.remote.updated_at),
                     reason,
                     run_id: Some(self.setting.run_id),
                     updated_at: self.setting.now,

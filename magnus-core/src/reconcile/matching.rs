@@ -62,10 +62,11 @@ pub fn match_items(policy: MatchPolicy, tasks: &[Candidate<TaskId>], externals: 
             continue;
         }
         let reason = if policy == MatchPolicy::Ask {
-            "may be the same as one on the other side; decide and map it".to_owned()
+            "may be the same as one on the other side; decide with `magnus match`".to_owned()
         } else {
             format!(
-                "{} with this title in the hub and {} in the tool; rename or delete the extra ones",
+                "{} with this title in the hub and {} in the tool; decide with `magnus match`, or rename or delete the \
+                 extra ones",
                 tasks.len(),
                 externals.len()
             )

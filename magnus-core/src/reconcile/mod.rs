@@ -18,6 +18,8 @@ mod metadata;
 mod observation;
 mod plan;
 mod poison;
+mod proposals;
+mod swing;
 mod undo;
 mod waiting;
 
@@ -33,5 +35,6 @@ pub use matching::{Candidate, Matches, match_items};
 pub use observation::{Absence, Observation};
 pub use plan::{FieldChange, Plan, PlannedAction, PlannedItem, PlannedMapping};
 pub use poison::{FailedAttempt, attempt, failed_again, held_back, hold_back};
+pub use proposals::{Proposal, proposals};
 pub use undo::{UndoInput, plan_undo};
 pub use waiting::needs_reading;

@@ -100,7 +100,7 @@ impl<'a> Undoing<'a> {
     /// The applied intents of the run for this task.
     fn intents(&self) -> impl Iterator<Item = &'a Intent> {
         let task = self.task.id;
-        let applied = |intent: &&Intent| intent.state == IntentState::Settled { applied: true };
+        let applied = |intent: &&Intent| matches!(intent.state, IntentState::Settled { applied: true, .. });
         self.input
             .intents
             .iter()

@@ -64,13 +64,14 @@ pub trait LinkStore: Debug + Send + Sync + 'static {
     /// All links of a connection, in every state.
     async fn links(&self, connection: ConnectionId) -> Result<Vec<Link>, StoreError>;
 
-    /// All links of a connection, in every state, by id, without bases and refusals: who is linked with whom. A tenth of
+    /// All links of a connection, in every state, by id, without bases, refusals and swings: who is linked with whom. A tenth of
     /// [`links`](Self::links) in size.
     async fn link_index(&self, connection: ConnectionId) -> Result<Vec<Link>, StoreError> {
         let mut links = self.links(connection).await?;
         for link in &mut links {
             link.bases.clear();
             link.refusals.clear();
+            link.swings.clear();
         }
         Ok(links)
     }

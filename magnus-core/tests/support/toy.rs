@@ -10,8 +10,8 @@ use magnus_core::connection::{
     RejectedField, RemoteWrite, Translator, Written, WrittenTask,
 };
 use magnus_core::model::{
-    ConnectionSettings, Cursor, ExternalId, Field, RemoteField, RemoteProject, RemoteTask, RemoteValue, RemoteVersion,
-    Status, Timestamp, ToolName, Value,
+    ConnectionSettings, Cursor, ExternalId, Field, LastChange, RemoteField, RemoteProject, RemoteTask, RemoteValue,
+    RemoteVersion, Status, Timestamp, ToolName, Value,
 };
 use secrecy::SecretString;
 
@@ -28,6 +28,8 @@ pub(crate) struct Habits {
     pub(crate) markup: bool,
     /// Writes per call.
     pub(crate) batch: usize,
+    /// It has a place for a marker of the operation that made an item.
+    pub(crate) marker: bool,
 }
 
 impl Habits {
@@ -38,6 +40,7 @@ impl Habits {
             few_statuses: false,
             markup: false,
             batch: 1,
+            marker: false,
         }
     }
 
@@ -48,6 +51,7 @@ impl Habits {
             few_statuses: true,
             markup: true,
             batch: 7,
+            marker: false,
         }
     }
 }
@@ -70,6 +74,7 @@ pub(crate) struct Item {
     pub(crate) version: u64,
     pub(crate) stamp: u64,
     pub(crate) ours: bool,
+    pub(crate) marker: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -95,6 +100,10 @@ pub(crate) struct State {
     /// Whether each row is listed twice.
     pub(crate) stutters: bool,
     pub(crate) meddled_over: Vec<serde_json::Value>,
+    /// Values that a robot of the tool puts back whenever something else is written there.
+    pub(crate) insists: BTreeMap<Field, serde_json::Value>,
+    /// Who changed an item last, as the tool tells.
+    pub(crate) changed_by: HashMap<u64, LastChange>,
 }
 
 /// The tool; clones share one state.
@@ -175,6 +184,7 @@ impl Toy {
                 version: 0,
                 stamp,
                 ours,
+                marker: None,
             },
         );
         id
@@ -258,6 +268,7 @@ impl Toy {
                 .map(|(field, value)| (*field, RemoteField::from(RemoteValue(value.clone()))))
                 .collect(),
             metadata: serde_json::Map::new(),
+            marker: item.marker.clone().filter(|_| self.habits.marker),
             skip: None,
         }
     }
@@ -294,10 +305,24 @@ impl Toy {
             self.meddle();
         }
         let written = self.apply(write)?;
+        if let Written::Task(written) = &written {
+            self.insist(written.task.id.as_str().parse().unwrap());
+        }
         if mishap == Some(Mishap::AnswerLost) {
             return Err(error(ConnectionErrorKind::Timeout, "lost").with_outcome(Outcome::Unknown));
         }
         Ok(written)
+    }
+
+    /// The robot looks at what was written, after it was read back.
+    fn insist(&self, id: u64) {
+        let wanted = self.state().insists.clone();
+        for (field, raw) in wanted {
+            let now = self.state().items[&id].fields[&field].clone();
+            if now != raw {
+                self.edit_raw(id, field, raw);
+            }
+        }
     }
 
     fn refusals(&self, fields: &BTreeMap<Field, RemoteValue>) -> Result<(), ConnectionError> {
@@ -336,6 +361,9 @@ impl Toy {
                 let mut state = self.state();
                 state.writes += 1;
                 state.creates += 1;
+                if let Some(item) = state.items.get_mut(&id) {
+                    item.marker = create.marker.map(|operation| operation.to_string());
+                }
                 let task = self.show(id, &state.items[&id]);
                 Ok(Written::Task(Box::new(WrittenTask {
                     task,
@@ -473,6 +501,7 @@ impl Connection for Toy {
         capabilities.versions = self.habits.versions;
         capabilities.delete = true;
         capabilities.batch_size = self.habits.batch;
+        capabilities.create_marker = self.habits.marker;
         capabilities
     }
 
@@ -568,8 +597,24 @@ impl Connection for Toy {
     async fn find_created(&self, request: FindCreated) -> Result<Vec<RemoteTask>, ConnectionError> {
         let state = self.readable("find_created")?;
         let after: u64 = request.after.map_or(0, |id| id.as_str().parse().unwrap());
-        let ours = state.items.iter().filter(|(id, item)| **id > after && item.ours);
-        Ok(ours.map(|(id, item)| self.show(*id, item)).collect())
+        let marked = |item: &Item| {
+            let marker = item.marker.as_deref();
+            request
+                .markers
+                .iter()
+                .any(|operation| marker == Some(&operation.to_string()))
+        };
+        let found = state
+            .items
+            .iter()
+            .filter(|(id, item)| (**id > after && item.ours) || marked(item));
+        Ok(found.map(|(id, item)| self.show(*id, item)).collect())
+    }
+
+    async fn last_change(&self, task: ReadTask) -> Result<Option<LastChange>, ConnectionError> {
+        let state = self.readable("last_change")?;
+        let id: u64 = task.id.as_str().parse().unwrap();
+        Ok(state.changed_by.get(&id).cloned())
     }
 
     async fn list_descendants(&self, _: ReadTask) -> Result<Vec<RemoteTask>, ConnectionError> {

@@ -108,7 +108,7 @@ pub(crate) fn needed(method: &Method, path: &str) -> AccessScope {
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
     match parts.as_slice() {
         // The tool is asked with its key.
-        ["connections", _, "test" | "projects"] => AccessScope::Sync,
+        ["connections", _, "test" | "projects" | "matches"] => AccessScope::Sync,
         _ if is_read => AccessScope::Read,
         ["connections", _, "sync"] => AccessScope::Sync,
         ["connections", ..] => AccessScope::Admin,
@@ -162,6 +162,8 @@ mod tests {
             (Method::POST, "/connections/1/sync", AccessScope::Sync),
             (Method::POST, "/connections/1/map-project", AccessScope::Admin),
             (Method::GET, "/connections/1/test", AccessScope::Sync),
+            (Method::GET, "/connections/1/matches", AccessScope::Sync),
+            (Method::POST, "/connections/1/matches", AccessScope::Sync),
             (Method::GET, "/sync/events", AccessScope::Read),
             (Method::POST, "/sync/all", AccessScope::Sync),
             (Method::PATCH, "/tasks/1", AccessScope::Sync),

@@ -221,7 +221,11 @@ pub(crate) async fn change(
         None => app.options.secrets.get(id).await?,
     };
     match stored {
-        Some(key) if patch.api_key.is_some() || wanted.url != before.url => drop(test(&app, &wanted, key).await?),
+        Some(key)
+            if patch.api_key.is_some() || wanted.url != before.url || wanted.options.tool != before.options.tool =>
+        {
+            drop(test(&app, &wanted, key).await?);
+        }
         // What the tool's adapter refuses is refused here; the tool itself is not asked.
         Some(key) => drop(app.options.opener.connect(wanted.clone(), key).await?),
         None => {}

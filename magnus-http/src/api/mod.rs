@@ -5,6 +5,7 @@ pub(crate) mod connections;
 pub(crate) mod cursor;
 pub(crate) mod health;
 pub(crate) mod mapping;
+pub(crate) mod matches;
 pub(crate) mod once;
 pub(crate) mod projects;
 pub(crate) mod runs;

@@ -29,6 +29,16 @@ pub(crate) struct ConflictOut {
     hub_value: Value,
     #[schema(value_type = Value)]
     external_value: Value,
+    /// When the hub's value was changed, as far as that is known.
+    #[schema(format = DateTime)]
+    hub_changed_at: Option<String>,
+    /// The connection that brought the hub's value; null for an edit of the hub itself.
+    hub_changed_by: Option<String>,
+    /// When the tool's item was changed, as far as the tool tells.
+    #[schema(format = DateTime)]
+    external_changed_at: Option<String>,
+    /// Who changed the tool's item, as far as the tool tells.
+    external_changed_by: Option<String>,
     /// `open`, `resolved_hub`, `resolved_external`, `merged` or `closed`.
     status: String,
     /// The policy under which it was found.
@@ -67,6 +77,10 @@ impl ConflictOut {
             base_value: base,
             hub_value: value::to_json(&conflict.local),
             external_value: value::to_json(&conflict.remote_value),
+            hub_changed_at: conflict.local_change.at.map(instant),
+            hub_changed_by: conflict.local_change.by.clone(),
+            external_changed_at: conflict.remote_change.at.map(instant),
+            external_changed_by: conflict.remote_change.by.clone(),
             status: conflict.state.to_string(),
             policy: conflict.policy.to_string(),
             reason: conflict.reason.clone(),

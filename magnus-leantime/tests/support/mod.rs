@@ -53,6 +53,7 @@ pub(crate) fn create(project: &ExternalId, values: &[(Field, Value)]) -> RemoteW
     RemoteWrite::Create(CreateTask {
         project: project.clone(),
         fields: fields(values),
+        marker: None,
     })
 }
 

@@ -1,5 +1,6 @@
 //! The adapter against a simulated instance, in the process and over a socket.
 
+mod marker;
 mod reading;
 mod support;
 mod synced_traps;

@@ -308,6 +308,7 @@ async fn a_lost_create_is_found_by_author_and_id_over_all_projects() {
     let request = FindCreated {
         project: id(bench.project),
         after: Some(before),
+        markers: Vec::new(),
     };
     let found = bench.connection.find_created(request).await.expect("complete");
     assert_eq!(found.into_iter().map(|task| task.id).collect::<Vec<_>>(), [mine]);
@@ -424,4 +425,45 @@ async fn an_unchanged_sync_of_a_thousand_tasks_in_three_projects_takes_fifteen_r
         bench.tool.requests()
     );
     assert_eq!(bench.tool.writes(), 0);
+}
+
+#[tokio::test]
+async fn who_changed_an_item_last_is_told_and_neither_we_nor_comments_count() {
+    let bench = simple().await;
+    let task = bench.tool.create_work_package(bench.project, "Shared");
+    let who = async |task: u64| {
+        let request = ReadTask {
+            id: id(task),
+            project: id(bench.project),
+        };
+        bench.connection.last_change(request).await.expect("an answer")
+    };
+    bench
+        .tool
+        .edit_work_package(task, |item| item.subject = "Renamed".to_owned());
+    let edited = bench.tool.work_package(task).expect("there").updated_at;
+    let request = ReadTask {
+        id: id(task),
+        project: id(bench.project),
+    };
+    let seen = bench.connection.read(vec![request]).await.expect("readable").remove(0);
+    let seen = seen.into_task().expect("there");
+    let ours = crate::support::change(&seen, crate::support::fields(&[(Field::Title, "Ours")]));
+    bench.written(ours).await;
+    bench.tool.comment(task, "What a name");
+    let told = who(task).await.expect("somebody");
+    assert_eq!(told.by.as_deref(), Some("Ada Byron"));
+    let distance = told.at.expect("a time") - edited;
+    assert!(distance.abs() < chrono::TimeDelta::seconds(1), "{distance}");
+
+    let mine = bench
+        .written(crate::support::create(bench.project, &[(Field::Title, "Mine")]))
+        .await
+        .task;
+    assert_eq!(
+        who(mine.id.as_str().parse().expect("a number")).await,
+        None,
+        "nobody but us"
+    );
+    assert_eq!(who(9_999).await, None, "nothing there");
 }

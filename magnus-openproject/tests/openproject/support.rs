@@ -83,6 +83,7 @@ pub(crate) fn create(project: u64, of: &[(Field, &str)]) -> RemoteWrite {
     RemoteWrite::Create(CreateTask {
         project: id(project),
         fields: fields(of),
+        marker: None,
     })
 }
 

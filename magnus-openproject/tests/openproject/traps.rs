@@ -500,6 +500,7 @@ async fn a_required_custom_field_is_named_and_nothing_is_made() {
     let request = FindCreated {
         project: id(bench.project),
         after: None,
+        markers: Vec::new(),
     };
     assert!(
         bench

@@ -29,6 +29,7 @@ async fn a_lost_answer_leaves_the_outcome_unknown_and_the_item_can_be_found() {
     let request = magnus_core::connection::FindCreated {
         project: id(bench.project),
         after: None,
+        markers: Vec::new(),
     };
     let found = bench.connection.find_created(request).await.expect("complete");
     assert_eq!(found.iter().map(|task| task.title()).collect::<Vec<_>>(), ["Lost"]);

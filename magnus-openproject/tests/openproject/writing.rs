@@ -24,6 +24,7 @@ async fn what_is_created_reads_back_as_sent_and_nobody_is_notified() {
     let write = RemoteWrite::Create(magnus_core::connection::CreateTask {
         project: id(bench.project),
         fields: values.clone(),
+        marker: None,
     });
     let written = bench.written(write).await;
     assert!(written.sole_writer);

@@ -7,7 +7,7 @@ use magnus_core::connection::{
     Capabilities, Connection, ConnectionError, ConnectionErrorKind, FindCreated, Identity, ListIds, ListProjects,
     ListTasks, Outcome, Page, ProjectReading, ReadTask, Reading, RemoteWrite, Translator, Written,
 };
-use magnus_core::model::{ExternalId, RemoteProject, RemoteTask};
+use magnus_core::model::{ExternalId, LastChange, RemoteProject, RemoteTask};
 
 use super::{CrashPoint, Mode};
 
@@ -106,6 +106,10 @@ impl Connection for Breaking {
 
     async fn find_created(&self, request: FindCreated) -> Result<Vec<RemoteTask>, ConnectionError> {
         self.read_step("find_created", self.inner.find_created(request)).await
+    }
+
+    async fn last_change(&self, task: ReadTask) -> Result<Option<LastChange>, ConnectionError> {
+        self.read_step("last_change", self.inner.last_change(task)).await
     }
 
     async fn list_descendants(&self, task: ReadTask) -> Result<Vec<RemoteTask>, ConnectionError> {

@@ -15,8 +15,9 @@ use crate::toy_store::ToyStore;
 use crate::toy_tool::Bug;
 
 /// Rules that say nothing of the toy: it can do all that they are about lacking.
-const NOT_FOR_THE_TOY: [&str; 2] = [
+const NOT_FOR_THE_TOY: [&str; 3] = [
     "what_the_tool_lacks_is_refused_before_any_request",
+    "a_create_is_known_by_its_marker",
     "what_was_overwritten_is_told_where_there_are_no_versions",
 ];
 
@@ -28,6 +29,7 @@ mod the_toy {
     }
 
     magnus_testkit::connection_tests!(new_toy, paused, without: [
+        a_create_is_known_by_its_marker,
         what_the_tool_lacks_is_refused_before_any_request,
         what_was_overwritten_is_told_where_there_are_no_versions,
     ]);
@@ -41,6 +43,7 @@ mod the_toy_through_layers {
     }
 
     magnus_testkit::connection_tests!(new_toy, paused, without: [
+        a_create_is_known_by_its_marker,
         what_the_tool_lacks_is_refused_before_any_request,
         what_was_overwritten_is_told_where_there_are_no_versions,
     ]);

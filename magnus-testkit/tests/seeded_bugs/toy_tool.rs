@@ -303,6 +303,7 @@ impl Toy {
             url: None,
             fields: fields.filter(|(field, _)| *field != Field::ActualHours).collect(),
             metadata: serde_json::Map::new(),
+            marker: None,
             skip: None,
         }
     }

@@ -5,8 +5,8 @@ use crate::connection::{Decoded, Encoded, FieldSupport, Translator};
 use crate::hub::NewTask;
 use crate::memory::MemoryStore;
 use crate::model::{
-    ConflictPolicy, ConnectionSettings, Direction, ExternalId, Link, Mapping, RemoteField, RemoteValue, RowVersion,
-    Task, ToolName,
+    ConflictPolicy, ConnectionSettings, Direction, ExternalId, LastChange, Link, Mapping, RemoteField, RemoteValue,
+    RowVersion, Task, ToolName,
 };
 use crate::reconcile::{FieldDecision, FieldInput, Lens, References, Sendable, decide};
 use crate::store::MappingWrite;
@@ -75,6 +75,8 @@ async fn held(base: Option<Base>) -> Held {
         local: Value::text("hub"),
         remote: RemoteValue::text("tool"),
         remote_value: Value::text("tool"),
+        local_change: LastChange::default(),
+        remote_change: LastChange::default(),
         state: ConflictState::Open,
         policy: ConflictPolicy::Manual,
         loser: None,

@@ -8,7 +8,7 @@ use magnus_core::connection::{
     FieldSupport, FindCreated, ListTasks, ProjectReading, ReadTask, Reading, RemoteWrite, Translator, UpdateTask,
     Written, WrittenTask,
 };
-use magnus_core::model::{ExternalId, Field, RemoteTask, RemoteValue, Value};
+use magnus_core::model::{ExternalId, Field, IntentId, RemoteTask, RemoteValue, Value};
 
 use super::{ConnectionFixture, samples};
 
@@ -100,6 +100,7 @@ impl<'f> Bench<'f> {
         RemoteWrite::Create(CreateTask {
             project: self.project.clone(),
             fields,
+            marker: None,
         })
     }
 
@@ -126,6 +127,28 @@ impl<'f> Bench<'f> {
 
     pub(super) async fn create(&self, title: &str) -> Result<RemoteTask, ConnectionError> {
         self.create_with(self.titled(title)).await
+    }
+
+    pub(super) async fn create_marked(&self, title: &str, operation: IntentId) -> Result<RemoteTask, ConnectionError> {
+        let create = RemoteWrite::Create(CreateTask {
+            project: self.project.clone(),
+            fields: self.titled(title),
+            marker: Some(operation),
+        });
+        Ok(task_of(self.write_one(create).await?).task)
+    }
+
+    pub(super) async fn found_by_marker(
+        &self,
+        after: Option<&ExternalId>,
+        operation: IntentId,
+    ) -> Result<Vec<RemoteTask>, ConnectionError> {
+        let request = FindCreated {
+            project: self.project.clone(),
+            after: after.cloned(),
+            markers: vec![operation],
+        };
+        self.connection.find_created(request).await
     }
 
     pub(super) async fn update(&self, task: &RemoteTask, fields: Fields) -> Result<WrittenTask, ConnectionError> {
@@ -173,6 +196,7 @@ impl<'f> Bench<'f> {
         let request = FindCreated {
             project: self.project.clone(),
             after: after.cloned(),
+            markers: Vec::new(),
         };
         self.connection.find_created(request).await
     }

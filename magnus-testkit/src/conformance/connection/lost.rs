@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use magnus_core::connection::{Outcome, Reading};
+use magnus_core::model::IntentId;
 
 use super::bench::Bench;
 use super::verdict::needs;
@@ -43,6 +44,33 @@ pub async fn a_create_that_never_arrived_is_not_found(fixture: &dyn ConnectionFi
     assert_ne!(error.outcome(), Outcome::Applied, "{error}");
     fixture.heal().await;
     assert_eq!(bench.found_created(Some(&older.id)).await?, []);
+    Ok(Verdict::Holds)
+}
+
+/// A create carries its marker where the tool has a place for one: it is shown there, and nowhere among what is synced.
+pub async fn a_create_is_known_by_its_marker(fixture: &dyn ConnectionFixture) -> Checked {
+    let bench = Bench::new(fixture).await?;
+    needs!(
+        bench.can().create_marker.then_some(()),
+        "the tool has no place for a marker"
+    );
+    let plain = bench.create("Without").await?;
+    assert_eq!(plain.marker, None);
+    let operation = IntentId::generate();
+    let made = bench.create_marked("With", operation).await?;
+    assert!(made.is_marked(operation), "{made:?}");
+    let text = operation.to_string();
+    let synced = format!("{:?} {:?}", made.fields, made.metadata);
+    assert!(!synced.contains(&text), "a marker is no litter: {synced}");
+    let found = bench.found_by_marker(Some(&plain.id), operation).await?;
+    let marked: Vec<_> = found.iter().filter(|task| task.is_marked(operation)).collect();
+    assert_eq!(marked.len(), 1, "{found:?}");
+    assert_eq!(marked[0].id, made.id);
+    let another = bench.found_by_marker(Some(&made.id), IntentId::generate()).await?;
+    assert_eq!(another, [], "of an operation that made nothing");
+    // A change leaves it alone.
+    let changed = bench.update(&made, bench.titled("Renamed")).await?.task;
+    assert!(changed.is_marked(operation), "{changed:?}");
     Ok(Verdict::Holds)
 }
 

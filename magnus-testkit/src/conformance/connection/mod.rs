@@ -179,6 +179,7 @@ macro_rules! __connection_rules {
             lost:
                 a_create_whose_answer_was_lost_is_found,
                 a_create_that_never_arrived_is_not_found,
+                a_create_is_known_by_its_marker,
                 what_we_made_is_found_wherever_it_is,
                 a_change_whose_answer_was_lost_may_have_taken_place,
                 a_delete_whose_answer_was_lost_can_be_sent_again,

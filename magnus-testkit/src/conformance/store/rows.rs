@@ -7,7 +7,7 @@ use magnus_core::connection::ConnectionErrorKind;
 use magnus_core::model::{
     Base, Cursor, Direction, ExternalId, Field, HistoryEntry, Intent, IntentField, IntentId, IntentOperation,
     IntentState, ItemFailure, Link, LinkState, LocalBase, MappingState, Person, Priority, Project, Refusal, RemoteBase,
-    RemoteValue, RowVersion, Rule, RunId, Side, Status, ToolName, Value,
+    RemoteValue, RowVersion, Rule, RunId, Side, Status, Swing, ToolName, Value,
 };
 use magnus_core::store::{Changeset, FailureWrite, Fence, MappingWrite, ProjectWrite, Unit};
 
@@ -96,6 +96,13 @@ pub async fn every_field_of_a_link_survives(world: World) -> Checked {
                 reason: "not a member".to_owned(),
             },
         )]),
+        swings: BTreeMap::from([(
+            Field::Status,
+            Swing {
+                pair: "0f1e".to_owned(),
+                times: 3,
+            },
+        )]),
         absent_since: Some(RunId::generate()),
         last_sync_at: Some(world.now() + TimeDelta::milliseconds(5)),
         ..link
@@ -122,6 +129,7 @@ pub async fn every_field_of_a_link_survives(world: World) -> Checked {
     let bare = Link {
         bases: BTreeMap::new(),
         refusals: BTreeMap::new(),
+        swings: BTreeMap::new(),
         ..full.clone()
     };
     assert_eq!(store.link_index(world.here).await?, [bare]);
@@ -211,6 +219,7 @@ pub async fn intents_are_replaced_by_id_and_gone_once_settled(world: World) -> C
         operation: IntentOperation::Create {
             project: ExternalId::from(1),
             greatest_seen: Some(ExternalId::from(7)),
+            marked: true,
         },
         created_at: world.now() - TimeDelta::seconds(1),
         ..update.clone()
@@ -235,7 +244,10 @@ pub async fn intents_are_replaced_by_id_and_gone_once_settled(world: World) -> C
         ..create
     };
     let settled = Intent {
-        state: IntentState::Settled { applied: true },
+        state: IntentState::Settled {
+            applied: true,
+            by_person: true,
+        },
         ..update
     };
     world.commit_all(write(vec![uncertain.clone(), settled])).await?;
@@ -357,9 +369,13 @@ pub async fn what_a_run_did_is_found(world: World) -> Checked {
         operation: IntentOperation::Create {
             project: world.mapping.external_id.clone(),
             greatest_seen: None,
+            marked: false,
         },
         fields: BTreeMap::new(),
-        state: IntentState::Settled { applied: true },
+        state: IntentState::Settled {
+            applied: true,
+            by_person: true,
+        },
         created_at: world.now(),
     };
     let (ours, theirs) = (intent(run), intent(other));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use magnus_core::clock::Clock;
 use magnus_core::model::{
     Base, Conflict, ConflictId, ConflictPolicy, ConflictState, ConnectionId, ConnectionSettings, ExternalId, Field,
-    Link, Mapping, Project, RemoteValue, RowVersion, Task, Timestamp, ToolName, Value,
+    LastChange, Link, Mapping, Project, RemoteValue, RowVersion, Task, Timestamp, ToolName, Value,
 };
 use magnus_core::store::{
     Changeset, CommitOutcome, ConflictWrite, Fence, Lease, LeaseAnswer, LinkWrite, MappingWrite, ProjectWrite,
@@ -114,6 +114,11 @@ impl World {
             local: Value::text(local),
             remote: RemoteValue::text(remote),
             remote_value: Value::text(remote),
+            local_change: LastChange::at(Some(self.now())),
+            remote_change: LastChange {
+                at: None,
+                by: Some("Ada \"the first\" Byron".to_owned()),
+            },
             state: ConflictState::Open,
             policy: ConflictPolicy::Manual,
             loser: None,

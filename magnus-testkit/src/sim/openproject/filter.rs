@@ -158,6 +158,7 @@ fn test<'view>(filter: &Filter, view: View<'view>) -> Result<Test<'view>, Cause>
                 _ => Err(bad_operator(filter)),
             }
         }
+        name if view.options.filterable_custom_fields.contains(name) => custom_text(filter),
         // Whether sub-projects are in is decided before the filters are applied.
         "subproject" | "onlySubproject" => Ok(Box::new(|_| true)),
         _ => Err(Cause::query(format!("{} filter does not exist.", filter.name))),
@@ -291,6 +292,32 @@ fn date<'view>(
         }
         _ => Err(bad_operator(filter)),
     }
+}
+
+/// A custom field of one line: exactly one of the values, or a part of the text.
+fn custom_text<'view>(filter: &Filter) -> Result<Test<'view>, Cause> {
+    let (exact, negated) = match filter.operator.as_str() {
+        "=" => (true, false),
+        "!" => (true, true),
+        "~" => (false, false),
+        "!~" => (false, true),
+        _ => return Err(bad_operator(filter)),
+    };
+    let wanted: Vec<String> = filter.values.iter().map(|value| value.to_lowercase()).collect();
+    if wanted.iter().all(|value| value.trim().is_empty()) {
+        return Err(invalid_values(filter));
+    }
+    let name = filter.name.clone();
+    Ok(Box::new(move |item| {
+        let text = item
+            .custom_fields
+            .get(&name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_lowercase();
+        let fits = |value: &String| if exact { text == *value } else { text.contains(value) };
+        wanted.iter().any(fits) != negated
+    }))
 }
 
 fn words<'view>(filter: &Filter) -> Result<Test<'view>, Cause> {

@@ -4,6 +4,7 @@ use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
 use serde_json::{Value, json};
 
 use super::hierarchy::Tree;
+use super::options::OpenProjectOptions;
 use super::progress::format_duration;
 use super::types::{Priority, Project, Status, User, WorkPackage, WorkPackageType};
 use super::visibility::View;
@@ -139,6 +140,26 @@ pub(super) fn project(project: &Project, view: &View<'_>) -> Value {
         "createdAt": time(project.created_at), "updatedAt": time(project.updated_at),
         "_links": links,
     })
+}
+
+/// What can be said of work packages of a type in a project, as far as it is asked for: the title and custom fields.
+pub(super) fn schema(project: &Project, kind: &WorkPackageType, options: &OpenProjectOptions) -> Value {
+    let href = format!("/api/v3/work_packages/schemas/{}-{}", project.id, kind.id);
+    let field = |format: &str, name: &str, required: bool| json!({ "type": format, "name": name, "required": required, "hasDefault": false, "writable": true });
+    let mut shown = json!({
+        "_type": "Schema", "_dependencies": [],
+        "subject": field("String", "Subject", true),
+        "_links": { "self": { "href": href } },
+    });
+    let active = options
+        .custom_fields
+        .iter()
+        .filter(|name| !options.dropped_attributes.contains(*name));
+    for name in active {
+        let format = options.custom_field_formats.get(name).map_or("String", String::as_str);
+        shown[name] = field(format, name, false);
+    }
+    shown
 }
 
 /// Renders many work packages with one look at who is whose child.
@@ -293,6 +314,20 @@ impl<'state> Renderer<'state> {
         }
         links
     }
+}
+
+/// A change without a note as an activity; what was changed is not told.
+pub(super) fn change(item: &WorkPackage, index: usize, user: (u64, &str), at: DateTime<Utc>) -> Value {
+    json!({
+        "_type": "Activity", "id": item.id * 1000 + 500 + index as u64, "version": index + 1,
+        "comment": { "format": "markdown", "raw": "", "html": "" },
+        "details": [{ "format": "custom", "raw": "changed", "html": "changed" }],
+        "createdAt": time(at), "updatedAt": time(at),
+        "_links": {
+            "workPackage": link("work_packages", item.id, &item.subject),
+            "user": link("users", user.0, user.1),
+        },
+    })
 }
 
 /// A comment as an activity.

@@ -1,6 +1,6 @@
 //! How an instance is set up.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -106,6 +106,10 @@ pub struct OpenProjectOptions {
     pub extra_version_step: bool,
     /// Custom fields that exist and can be written, by property name (`customField1`).
     pub custom_fields: BTreeSet<String>,
+    /// The format of custom fields other than one line of text, as a schema names it (`Integer`).
+    pub custom_field_formats: BTreeMap<String, String>,
+    /// Custom fields that lists can be filtered by.
+    pub filterable_custom_fields: BTreeSet<String>,
     /// Attributes of a request that are dropped without a word, as where a type's form lacks them.
     pub dropped_attributes: BTreeSet<String>,
     /// What a new item's empty description is replaced by.
@@ -134,6 +138,8 @@ impl Default for OpenProjectOptions {
             cross_project_parents: true,
             extra_version_step: false,
             custom_fields: BTreeSet::new(),
+            custom_field_formats: BTreeMap::new(),
+            filterable_custom_fields: BTreeSet::new(),
             dropped_attributes: BTreeSet::new(),
             description_template: String::new(),
             semantic_ids: false,
@@ -216,5 +222,19 @@ impl OpenProjectOptions {
     pub fn custom_field(mut self, name: &str) -> Self {
         self.custom_fields.insert(name.to_owned());
         self
+    }
+
+    /// With a custom field of a format other than one line of text, as a schema names it (`Integer`).
+    #[must_use]
+    pub fn custom_field_of(mut self, name: &str, format: &str) -> Self {
+        self.custom_field_formats.insert(name.to_owned(), format.to_owned());
+        self.custom_field(name)
+    }
+
+    /// With a custom field that lists can be filtered by.
+    #[must_use]
+    pub fn filterable_custom_field(mut self, name: &str) -> Self {
+        self.filterable_custom_fields.insert(name.to_owned());
+        self.custom_field(name)
     }
 }

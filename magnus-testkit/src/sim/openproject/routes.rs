@@ -156,18 +156,32 @@ impl Call<'_> {
                 self.work_packages(Some(project.id))
             }
             ["work_packages"] => self.work_packages(None),
+            ["work_packages", "schemas", of] => {
+                let (project, kind) = of.split_once('-').ok_or_else(Refusal::not_found)?;
+                let project = view.project(project).ok_or_else(Refusal::not_found)?;
+                let kind = state.work_package_type(number(kind)?).ok_or_else(Refusal::not_found)?;
+                Ok(hal::schema(project, kind, &self.instance.options))
+            }
             ["work_packages", id] => {
                 let item = view.work_package(number(id)?).ok_or_else(Refusal::not_found)?;
                 Ok(Renderer::new(view).single(item))
             }
             ["work_packages", id, "activities"] => {
                 let item = view.work_package(number(id)?).ok_or_else(Refusal::not_found)?;
+                let journal = state.journals.get(&item.id);
+                let changes = journal.into_iter().flatten().enumerate().map(|(index, (user, at))| {
+                    let name = state.users.get(user).map_or("", |user| &user.name);
+                    hal::change(item, index, (*user, name), *at)
+                });
                 let comments = item
                     .comments
                     .iter()
                     .enumerate()
                     .map(|(index, text)| hal::comment(item, index, text));
-                Ok(unpaged(&format!("work_packages/{id}/activities"), comments))
+                Ok(unpaged(
+                    &format!("work_packages/{id}/activities"),
+                    changes.chain(comments),
+                ))
             }
             _ => Err(Refusal::not_found()),
         }

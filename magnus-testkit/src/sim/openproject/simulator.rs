@@ -341,6 +341,7 @@ impl OpenProjectSimulator {
         if item != before {
             let now = state.now(options);
             write::replace(state, options, item, now);
+            state.note_change(id, OTHER_USER);
         }
     }
 

@@ -20,6 +20,8 @@ pub(super) struct State {
     pub(super) follows: BTreeMap<u64, u64>,
     /// Duplicate → what it is a duplicate of.
     pub(super) duplicates: BTreeMap<u64, u64>,
+    /// Who changed a work package and when, oldest first; its creation is the first.
+    pub(super) journals: BTreeMap<u64, Vec<(u64, DateTime<Utc>)>>,
     pub(super) accepted: Vec<AcceptedWrite>,
     last_id: u64,
     last_time: Option<DateTime<Utc>>,
@@ -116,6 +118,13 @@ impl State {
     pub(super) fn next_id(&mut self) -> u64 {
         self.last_id += 1;
         self.last_id
+    }
+
+    /// Writes down that a user made or changed a work package.
+    pub(super) fn note_change(&mut self, id: u64, user: u64) {
+        if let Some(at) = self.work_packages.get(&id).map(|item| item.updated_at) {
+            self.journals.entry(id).or_default().push((user, at));
+        }
     }
 
     /// The instance's time, to the microsecond; never before an earlier answer.

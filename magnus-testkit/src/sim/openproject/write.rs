@@ -59,6 +59,7 @@ pub(super) fn create(
     let watch = Watch::new(state, item.parent_id);
     let id = item.id;
     state.work_packages.insert(id, item);
+    state.note_change(id, caller.user_id().unwrap_or(super::state::ANONYMOUS_USER));
     watch.settle(state, options, now);
     Ok(id)
 }
@@ -87,6 +88,7 @@ pub(super) fn insert(
     (item.id, item.lock_version, item.created_at, item.updated_at) = (id, 0, now, now);
     let watch = Watch::new(state, item.parent_id);
     state.work_packages.insert(id, item);
+    state.note_change(id, author_id);
     watch.settle(state, options, now);
     id
 }
@@ -187,6 +189,7 @@ pub(super) fn update(
     }
     let now = state.now(options);
     replace(state, options, item, now);
+    state.note_change(id, caller.user_id().unwrap_or(super::state::ANONYMOUS_USER));
     Ok(())
 }
 
