@@ -89,7 +89,7 @@ impl Case {
         let world = World::with(Setup {
             openproject: options,
             settings: if marker == Marker::None { |_| {} } else { with_field },
-            clock: clock.clone(),
+            clock: Arc::<Ahead>::clone(&clock),
             ..Setup::default()
         })
         .await;
