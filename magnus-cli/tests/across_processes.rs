@@ -144,7 +144,7 @@ async fn a_run_of_a_worker_is_cancelled_through_the_service() {
     let started = service.act(&format!("/connections/{work}/sync"), 202).await;
     let run = started["run_id"].as_str().unwrap();
     events.until("event: run.progress").await;
-    service.act(&format!("/sync/runs/{run}/cancel"), 200).await;
+    service.act(&format!("/sync/runs/{run}/cancel"), 202).await;
     events.until("event: run.finished").await;
     let ended = service.get(&format!("/sync/runs/{run}")).await;
     assert_eq!(ended["status"], "cancelled", "{ended}");
