@@ -50,6 +50,17 @@ fn all() -> Vec<(&'static str, Value)> {
     let by_source = json!({ "openproject": 1 });
     vec![
         (
+            "Matches",
+            json!({ "matches": [{
+                "project_name": "Garden", "project_id": PROJECT, "title": "Water the tomatoes", "task_ids": [TASK],
+                "external_task_ids": ["42"], "reason": "may be the same as one on the other side",
+            }] }),
+        ),
+        (
+            "Matched",
+            json!({ "status": "matched", "decided": 1, "magnus_says": says }),
+        ),
+        (
             "MapProject",
             json!({ "external_project_id": "3", "magnus_project_id": PROJECT }),
         ),

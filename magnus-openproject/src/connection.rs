@@ -9,6 +9,7 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use magnus_core::connection::{
     Capabilities, Connection, ConnectionError, ConnectionErrorKind, FieldSupport, FindCreated, Identity, ListIds,
     ListProjects, ListTasks, Page, ProjectReading, ReadTask, Reading, RemoteWrite, Translator, Written,
+    check_right_to_write,
 };
 use magnus_core::model::{ConnectionOptions, ExternalId, Field, LastChange, RemoteProject, RemoteTask, ToolName};
 use tokio::sync::OnceCell;
@@ -303,7 +304,10 @@ impl Connection for OpenProjectConnection {
         // One after the other: a write moves the versions of ancestors, and a parent may be among the writes.
         let mut results = Vec::with_capacity(writes.len());
         for write in writes {
-            results.push(writing::write(self, write).await);
+            results.push(match check_right_to_write() {
+                Ok(()) => writing::write(self, write).await,
+                Err(lost) => Err(lost),
+            });
         }
         results
     }

@@ -23,7 +23,8 @@ pub use request::{
     CreateTask, DeleteTask, FindCreated, Identity, ListIds, ListProjects, ListTasks, Page, PageToken, ProjectReading,
     ReadTask, Reading, RemoteWrite, UpdateTask, Written, WrittenTask,
 };
-pub(crate) use right::{in_right_of, may_write};
+pub use right::check_right_to_write;
+pub(crate) use right::{in_right_of, lease_lost, may_write};
 pub use translator::{Choice, Decoded, Encoded, Translator};
 pub(crate) use waiting::Meter;
 pub use waiting::wait_until;

@@ -1,7 +1,7 @@
 //! Lets no write out once the lease of its run is gone: it may have waited for its turn, or the whole process stood still.
 
 use super::around::{Layer, WriteResult};
-use crate::connection::{Connection, ConnectionError, ConnectionErrorKind, RemoteWrite, may_write};
+use crate::connection::{Connection, ConnectionError, RemoteWrite, lease_lost, may_write};
 
 #[derive(Debug)]
 pub(super) struct Right;
@@ -20,11 +20,7 @@ impl Layer for Right {
         if may_write() {
             return inner.write(writes).await;
         }
-        let refused = |_| {
-            let message = "the lease ran out before it was sent; another process may run this connection";
-            Err(ConnectionError::new(ConnectionErrorKind::LeaseLost, "write", message))
-        };
-        writes.iter().map(refused).collect()
+        writes.iter().map(|_| Err(lease_lost())).collect()
     }
 }
 
@@ -39,7 +35,7 @@ mod tests {
     use super::super::Layers;
     use super::super::scripted::{Scripted, create, error};
     use super::*;
-    use crate::connection::{Outcome, in_right_of, wait_until};
+    use crate::connection::{ConnectionErrorKind, Outcome, in_right_of, wait_until};
     use crate::engine::LeaseWatch;
 
     #[tokio::test(start_paused = true)]

@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use magnus_core::connection::{
-    ConnectionError, ConnectionErrorKind as Kind, Outcome, RemoteWrite, Written, WrittenTask,
+    ConnectionError, ConnectionErrorKind as Kind, Outcome, RemoteWrite, Written, WrittenTask, check_right_to_write,
 };
 use magnus_core::model::{ExternalId, Field, RemoteField, RemoteValue};
 
@@ -28,7 +28,8 @@ impl LeantimeConnection {
                 Some(Err(error)) if error.kind().is_transient() || error.kind() == Kind::Unauthorized => {
                     Some(again(error).with_outcome(Outcome::NotApplied))
                 }
-                _ => None,
+                // Between two requests the process may have stood still.
+                _ => check_right_to_write().err(),
             };
             match stopped {
                 Some(error) => results.extend(chunk.iter().map(|_| Err(again(&error)))),
