@@ -12,8 +12,8 @@ use crate::tally::Tally;
 /// The seed of the property tests: the same change meets the same cases each time, and `cargo xtask soak` plays new ones.
 const SEED: &str = "1795638627";
 
-/// Examples that serve until they are ended: tests that connect to them run them.
-const SERVERS: [&str; 1] = ["simulators"];
+/// Examples that are not run by themselves: one serves until it is ended, and one loads a service that runs.
+const NOT_RUN: [&str; 2] = ["simulators", "load"];
 
 const SELECTION: [&str; 2] = ["--workspace", "--all-features"];
 
@@ -50,7 +50,7 @@ pub(crate) fn run() -> Result<()> {
     let ending = |program: &&PathBuf| {
         !program
             .file_stem()
-            .is_some_and(|name| SERVERS.iter().any(|server| name == *server))
+            .is_some_and(|name| NOT_RUN.iter().any(|not_run| name == *not_run))
     };
     for example in built.examples.iter().filter(ending) {
         run_example(example, &mut tally);

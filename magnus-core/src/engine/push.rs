@@ -97,7 +97,9 @@ impl Session {
                 "the hub did not take a journal entry; nothing was sent",
             ));
         }
-        self.checkpoint()?;
+        // Somebody who cancels now is heard after this batch: an entry of the journal that was never sent would make the
+        // next run wait until it surely cannot land any more.
+        self.still_holds()?;
         let writes: Vec<RemoteWrite> = jobs.iter().map(|job| job.write.clone()).collect();
         let asked = writes.len();
         let mut results = self.connection.write(writes).await;

@@ -108,6 +108,11 @@ impl Session {
         if self.context.cancellation.is_cancelled() {
             return Err(self.error(RunErrorKind::Cancelled, "cancelled by request"));
         }
+        self.still_holds()
+    }
+
+    /// Stops if the right to write is gone.
+    pub(super) fn still_holds(&self) -> Result<(), RunError> {
         if !self.context.lease.stands() {
             return Err(self.error(
                 RunErrorKind::LeaseLost,
