@@ -12,7 +12,7 @@ use magnus_core::secret::SecretStore;
 use magnus_core::store::{ServiceStore, StoreError, TaskStore};
 use magnus_leantime::LeantimeConnector;
 use magnus_openproject::OpenProjectConnector;
-use magnus_postgres::{PostgresOptions, PostgresStore};
+use magnus_postgres::{PostgresOptions, PostgresPaceBook, PostgresStore};
 use magnus_seal::{MasterKey, SealedSecretStore};
 use magnus_sqlite::SqliteStore;
 use magnus_transport::{HttpOptions, HttpTransport, Transport};
@@ -98,7 +98,18 @@ impl House {
 
     /// The engine for runs: patient with servers.
     pub(crate) fn engine(&self) -> Result<Engine, Failure> {
-        engine(Arc::clone(&self.store), self.secrets()?)
+        Ok(dressed(
+            bare_engine(Arc::clone(&self.store), self.secrets()?)?,
+            self.layers(),
+        ))
+    }
+
+    /// What stands around each connection: processes on one server share what its tools bear.
+    pub(crate) fn layers(&self) -> Layers {
+        match &self.database {
+            Database::Postgres(store) => Layers::new().pace_book(Arc::new(PostgresPaceBook::new(store))),
+            Database::Sqlite(_) => Layers::new(),
+        }
     }
 
     /// The engine for tests of a connection: answers at once how it is.
@@ -109,13 +120,13 @@ impl House {
 
 /// An engine that knows all tools, each call wrapped in retries, pace, a time limit and traces.
 pub(crate) fn engine(store: Arc<dyn TaskStore>, secrets: Arc<dyn SecretStore>) -> Result<Engine, Failure> {
-    Ok(dressed(bare_engine(store, secrets)?))
+    Ok(dressed(bare_engine(store, secrets)?, Layers::new()))
 }
 
 /// An engine each of whose calls is wrapped in retries, pace, a time limit and traces.
-pub(crate) fn dressed(engine: Engine) -> Engine {
-    engine.with_layers(|settings: &ConnectionSettings, connection: Arc<dyn Connection>| {
-        Layers::new().wrap(settings.name.clone(), connection)
+pub(crate) fn dressed(engine: Engine, layers: Layers) -> Engine {
+    engine.with_layers(move |settings: &ConnectionSettings, connection: Arc<dyn Connection>| {
+        layers.wrap(settings.name.clone(), connection)
     })
 }
 

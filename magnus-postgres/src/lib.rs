@@ -16,6 +16,7 @@ mod mappings;
 mod migrate;
 mod open;
 mod options;
+mod pace;
 mod projects;
 #[cfg(feature = "workers")]
 mod queue;
@@ -30,6 +31,7 @@ mod upgrade;
 pub use exchange::PostgresExchange;
 pub use open::PostgresStore;
 pub use options::PostgresOptions;
+pub use pace::PostgresPaceBook;
 #[cfg(feature = "workers")]
 pub use queue::GraphileQueue;
 pub use upgrade::{Change, Upgrade, check_upgrade, upgrade};

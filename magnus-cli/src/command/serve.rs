@@ -154,11 +154,12 @@ async fn work(
     let key = house.master_key()?;
     let secrets = house.secrets()?;
     let transport = Arc::new(Metered::new(house::transport()?, calls.clone()));
-    let engine = Arc::new(house::dressed(house::engine_over(
+    let engine = house::engine_over(
         Arc::clone(&transport) as _,
         Arc::clone(&house.store),
         Arc::clone(&secrets),
-    )));
+    );
+    let engine = Arc::new(house::dressed(engine, house.layers()));
     let probe = Arc::new(house::engine_over(
         transport,
         Arc::clone(&house.store),

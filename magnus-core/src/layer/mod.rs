@@ -12,6 +12,7 @@
 
 mod around;
 mod pace;
+mod pace_book;
 mod retry;
 mod right;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use crate::connection::Connection;
 use around::Around;
 
 pub use pace::PacePolicy;
+pub use pace_book::{Heard, HostPace, LocalPaceBook, PaceBook, Turns};
 pub use retry::RetryPolicy;
 
 /// Puts the layers around a connection, in the order that works.
@@ -46,6 +48,7 @@ pub struct Layers {
     time_limit: Duration,
     retry: RetryPolicy,
     pace: PacePolicy,
+    book: Arc<dyn PaceBook>,
 }
 
 impl Layers {
@@ -56,6 +59,7 @@ impl Layers {
             time_limit: Duration::from_secs(60),
             retry: RetryPolicy::default(),
             pace: PacePolicy::default(),
+            book: Arc::new(LocalPaceBook::new()),
         }
     }
 
@@ -80,12 +84,21 @@ impl Layers {
         self
     }
 
+    /// Where it is kept how much each host bears. By default these layers have a book of their own, which all connections
+    /// that they wrap share; processes on one hub should share the hub's.
+    #[must_use]
+    pub fn pace_book(mut self, book: Arc<dyn PaceBook>) -> Self {
+        self.book = book;
+        self
+    }
+
     /// Wraps a connection. The name tells connections apart in traces.
     #[must_use]
     pub fn wrap(&self, name: impl Into<String>, connection: Arc<dyn Connection>) -> Arc<dyn Connection> {
         let connection = Around::wrap(connection, time_limit::TimeLimit::new(self.time_limit));
         let connection = Around::wrap(connection, right::Right);
-        let connection = Around::wrap(connection, pace::Pace::new(self.pace));
+        let host = connection.capabilities().host;
+        let connection = Around::wrap(connection, pace::Pace::new(host, self.pace, Arc::clone(&self.book)));
         let connection = Around::wrap(connection, retry::Retry::new(self.retry));
         Around::wrap(connection, trace::Trace::new(name.into()))
     }

@@ -2,5 +2,6 @@
 
 pub mod connection;
 pub mod exchange;
+pub mod pace;
 pub mod queue;
 pub mod store;
