@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::allowance::Allowance;
 use crate::connection::LeantimeConnection;
+use crate::gate::{Addresses, Gate};
 use crate::rpc::{Credential, Rpc};
 
 /// The zone that Leantime ships with, taken when the settings name none.
@@ -23,12 +24,16 @@ const PER_MINUTE: &str = "requests_per_minute";
 #[derive(Debug, Clone)]
 pub struct LeantimeConnector {
     transport: Arc<dyn Transport>,
+    addresses: Addresses,
 }
 
 impl LeantimeConnector {
     /// A connector that talks through this transport.
     pub fn new(transport: Arc<dyn Transport>) -> Self {
-        Self { transport }
+        Self {
+            transport,
+            addresses: Addresses::default(),
+        }
     }
 
     /// A connector that talks over the network.
@@ -55,8 +60,9 @@ impl Connector for LeantimeConnector {
         settings: ConnectionSettings,
         secret: SecretString,
     ) -> Result<Arc<dyn Connection>, ConnectionError> {
-        let instance =
-            InstanceUrl::parse(&settings.url).map_err(|error| invalid(error.to_string()).with_source(error))?;
+        let instance = InstanceUrl::parse(&settings.url)
+            .map_err(|error| invalid(error.to_string()).with_source(error))?
+            .without_api_path("/api/jsonrpc");
         let endpoint = instance
             .endpoint("api/jsonrpc")
             .map_err(|error| invalid(error.to_string()).with_source(error))?;
@@ -89,6 +95,7 @@ impl Connector for LeantimeConnector {
             endpoint,
             credential,
             Allowance::new(configured),
+            Gate::new(self.addresses.of(instance.as_url().origin().ascii_serialization())),
         );
         Ok(Arc::new(LeantimeConnection::new(
             rpc,

@@ -9,13 +9,21 @@ use chrono_tz::Tz;
 
 const STORED: &str = "%Y-%m-%d %H:%M:%S";
 
+/// A stored text as date and time. A year is written with a sign and any number of digits by nobody but a broken server, and
+/// at the ends of what can be counted each step further would overflow.
+fn parse(stored: &str) -> Option<NaiveDateTime> {
+    let instant = NaiveDateTime::parse_from_str(stored, STORED).ok()?;
+    (1..=9999).contains(&instant.year()).then_some(instant)
+}
+
 /// The calendar day of a stored instant.
 pub(crate) fn day_of(stored: &str, zone: Tz) -> Option<NaiveDate> {
-    let instant = NaiveDateTime::parse_from_str(stored, STORED).ok()?;
+    let instant = parse(stored)?;
     if instant.time() == NaiveTime::MIN {
         return Some(instant.date());
     }
-    Some(instant.and_utc().with_timezone(&zone).date_naive())
+    let day = instant.and_utc().with_timezone(&zone).date_naive();
+    (1..=9999).contains(&day.year()).then_some(day)
 }
 
 /// How the end of a day is stored; `None` if the tool cannot hold that day.
@@ -44,15 +52,12 @@ fn stored(day: NaiveDate, instant: DateTime<Tz>, zone: Tz) -> Option<String> {
 
 /// How a stored instant is sent: with its zone, for without one it would be read as local time and move.
 pub(crate) fn sent(stored: &str) -> Option<String> {
-    let instant = NaiveDateTime::parse_from_str(stored, STORED).ok()?;
-    Some(instant.format("%Y-%m-%dT%H:%M:%SZ").to_string())
+    Some(parse(stored)?.format("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
 /// A stored UTC stamp as an instant.
 pub(crate) fn instant(stored: &str) -> Option<DateTime<Utc>> {
-    NaiveDateTime::parse_from_str(stored, STORED)
-        .ok()
-        .map(|instant| instant.and_utc())
+    parse(stored).map(|instant| instant.and_utc())
 }
 
 #[cfg(test)]
@@ -125,6 +130,18 @@ mod tests {
     #[test]
     fn what_is_no_date_is_none() {
         assert_eq!(day_of("garbage", Europe::Berlin), None);
+        for beyond in [
+            "-262143-01-01 00:00:01",
+            "+262142-12-31 23:59:59",
+            "+10000-01-01 00:00:00",
+            "0000-00-00 00:00:00",
+        ] {
+            assert_eq!(day_of(beyond, America::Los_Angeles), None, "{beyond}");
+            assert_eq!(instant(beyond), None, "{beyond}");
+            assert_eq!(sent(beyond), None, "{beyond}");
+        }
+        assert_eq!(day_of("9999-12-31 23:59:59", Pacific::Kiritimati), None);
+        assert_eq!(day_of("9999-12-31 23:59:59", Pacific::Niue), Some(day("9999-12-31")));
         assert_eq!(end_of_day(NaiveDate::MAX, Europe::Berlin), None);
     }
 }

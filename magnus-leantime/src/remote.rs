@@ -47,7 +47,8 @@ pub(crate) fn task(row: &Row, around: &Surroundings) -> Option<RemoteTask> {
         id: external(id)?,
         project: external(row.get("projectId").and_then(wire::int).unwrap_or(0))?,
         version: None,
-        updated_at: modified.map(|modified| modified - TimeDelta::seconds(around.seconds_ahead)),
+        updated_at: modified
+            .and_then(|modified| modified.checked_sub_signed(TimeDelta::try_seconds(around.seconds_ahead)?)),
         url: Some(format!("{}/dashboard/home#/tickets/showTicket/{id}", around.instance)),
         fields,
         metadata: metadata(row, &kind),

@@ -139,13 +139,14 @@ impl Rpc {
         endpoint: Url,
         credential: Credential,
         allowance: Allowance,
+        gate: Gate,
     ) -> Self {
         Self {
             transport,
             endpoint,
             credential,
             allowance,
-            gate: Gate::default(),
+            gate,
             worked_before: AtomicBool::new(false),
             spent: AtomicU64::new(0),
             requests: AtomicU64::new(0),

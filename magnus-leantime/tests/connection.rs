@@ -579,11 +579,14 @@ async fn it_works_over_a_socket_and_says_when_nobody_listens() {
         let settings = ConnectionSettings::new(connector.tool(), "board", url, chrono::Utc::now());
         connector.open(settings, simulator.api_key().into()).await
     };
-    let connection = open(&served.url).await.unwrap();
-    assert_eq!(
-        connection.list_projects(ListProjects::default()).await.unwrap().items[0].name,
-        "Alpha"
-    );
+    // The address of its API is often given in place of its own.
+    for url in [served.url.clone(), format!("{}/api/jsonrpc", served.url)] {
+        let connection = open(&url).await.unwrap();
+        assert_eq!(
+            connection.list_projects(ListProjects::default()).await.unwrap().items[0].name,
+            "Alpha"
+        );
+    }
     let silent = open("http://127.0.0.1:9").await.unwrap();
     let error = silent.check().await.unwrap_err();
     assert_eq!(

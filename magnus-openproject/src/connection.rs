@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use magnus_core::connection::{
     Capabilities, Connection, ConnectionError, ConnectionErrorKind, FieldSupport, FindCreated, Identity, ListIds,
-    ListProjects, ListTasks, Page, ProjectReading, ReadTask, Reading, RemoteWrite, Translator, Written,
+    ListProjects, ListTasks, Outcome, Page, ProjectReading, ReadTask, Reading, RemoteWrite, Translator, Written,
     check_right_to_write,
 };
 use magnus_core::model::{ConnectionOptions, ExternalId, Field, LastChange, RemoteProject, RemoteTask, ToolName};
@@ -303,11 +303,19 @@ impl Connection for OpenProjectConnection {
     async fn write(&self, writes: Vec<RemoteWrite>) -> Vec<Result<Written, ConnectionError>> {
         // One after the other: a write moves the versions of ancestors, and a parent may be among the writes.
         let mut results = Vec::with_capacity(writes.len());
+        let mut gone: Option<ConnectionErrorKind> = None;
         for write in writes {
-            results.push(match check_right_to_write() {
-                Ok(()) => writing::write(self, write).await,
-                Err(lost) => Err(lost),
-            });
+            let result = match (gone, check_right_to_write()) {
+                (Some(kind), _) => Err(not_sent(kind)),
+                (None, Ok(())) => writing::write(self, write).await,
+                (None, Err(lost)) => Err(lost),
+            };
+            if let Err(error) = &result
+                && ends_the_batch(error)
+            {
+                gone = Some(error.kind());
+            }
+            results.push(result);
         }
         results
     }
@@ -323,4 +331,19 @@ impl Connection for OpenProjectConnection {
     async fn list_descendants(&self, task: ReadTask) -> Result<Vec<RemoteTask>, ConnectionError> {
         lookup::descendants(self, task).await
     }
+}
+
+/// Whether each further write would wait as long for the same answer. An answer that was lost on its way says nothing of the
+/// next one.
+fn ends_the_batch(error: &ConnectionError) -> bool {
+    match error.kind() {
+        ConnectionErrorKind::Timeout | ConnectionErrorKind::Unauthorized => true,
+        kind => kind.is_transient() && error.outcome() == Outcome::NotApplied,
+    }
+}
+
+/// For a write that was left since the one before it found the tool away, or the key refused.
+fn not_sent(kind: ConnectionErrorKind) -> ConnectionError {
+    let message = "not sent, since the write before it did not get through";
+    ConnectionError::new(kind, "write", message).with_outcome(Outcome::NotApplied)
 }

@@ -73,12 +73,8 @@ fn invalid(message: impl Into<String>) -> ConnectionError {
 
 /// The instance's address; one of its API is taken for the instance's.
 fn instance(url: &str) -> Result<InstanceUrl, ConnectionError> {
-    let parse = |text: &str| InstanceUrl::parse(text).map_err(|error| invalid(error.to_string()).with_source(error));
-    let given = parse(url)?;
-    match given.as_str().strip_suffix("/api/v3") {
-        Some(instance) => parse(instance),
-        None => Ok(given),
-    }
+    let given = InstanceUrl::parse(url).map_err(|error| invalid(error.to_string()).with_source(error))?;
+    Ok(given.without_api_path("/api/v3"))
 }
 
 fn authorization(auth: Auth, secret: &SecretString) -> Result<HeaderValue, ConnectionError> {

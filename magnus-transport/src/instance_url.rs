@@ -79,6 +79,20 @@ impl InstanceUrl {
         Ok(Self { base })
     }
 
+    /// The instance whose API was named in place of it: `https://example.org/api/v3` is pasted as often as
+    /// `https://example.org`. An address that does not end with this path stays as it is.
+    #[must_use]
+    pub fn without_api_path(mut self, api_path: &str) -> Self {
+        let prefix = self
+            .path_prefix()
+            .strip_suffix(api_path)
+            .map(|prefix| format!("{prefix}/"));
+        if let Some(prefix) = prefix {
+            self.base.set_path(&prefix);
+        }
+        self
+    }
+
     /// The normal form, without a trailing slash.
     pub fn as_str(&self) -> &str {
         self.base.as_str().trim_end_matches('/')
@@ -148,6 +162,23 @@ impl fmt::Debug for InstanceUrl {
 #[cfg(test)]
 mod tests {
     use super::{InstanceUrl, InstanceUrlError};
+
+    #[test]
+    fn the_address_of_an_api_names_its_instance() {
+        for (given, instance) in [
+            ("https://example.org/api/v3", "https://example.org"),
+            ("https://example.org/api/v3/", "https://example.org"),
+            (
+                "https://example.org/openproject/api/v3",
+                "https://example.org/openproject",
+            ),
+            ("https://example.org/openproject", "https://example.org/openproject"),
+            ("https://example.org/my-api/v3x", "https://example.org/my-api/v3x"),
+        ] {
+            let url = InstanceUrl::parse(given).unwrap().without_api_path("/api/v3");
+            assert_eq!(url, InstanceUrl::parse(instance).unwrap(), "{given}");
+        }
+    }
 
     fn normal(text: &str) -> Result<String, InstanceUrlError> {
         InstanceUrl::parse(text).map(|url| url.to_string())

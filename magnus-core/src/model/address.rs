@@ -1,7 +1,7 @@
 //! When two spellings of an address mean one instance.
 
-/// The address in one spelling: scheme and host in lower case, without the scheme's own port and without slashes at the
-/// end. What is no address is only trimmed.
+/// The address in one spelling: scheme and host in lower case, without the scheme's own port, without slashes at the end,
+/// and without the path of an API below the instance, which is often pasted with it. What is no address is only trimmed.
 pub(super) fn canonical(url: &str) -> String {
     let url = url.trim().trim_end_matches('/');
     let Some((scheme, rest)) = url.split_once("://") else {
@@ -16,6 +16,8 @@ pub(super) fn canonical(url: &str) -> String {
         _ => "",
     };
     let host = host.strip_suffix(own_port).unwrap_or(&host);
+    let path = path.strip_suffix("/api").unwrap_or(path);
+    let path = path.split("/api/").next().unwrap_or(path).trim_end_matches('/');
     format!("{scheme}://{host}{path}")
 }
 
@@ -30,6 +32,9 @@ mod tests {
             "https://projects.example.org//",
             " HTTPS://Projects.Example.org/ ",
             "https://projects.example.org:443",
+            "https://projects.example.org/api/v3",
+            "https://projects.example.org/api/jsonrpc/",
+            "https://projects.example.org/api",
         ] {
             assert_eq!(canonical(spelling), "https://projects.example.org", "{spelling}");
         }
@@ -40,6 +45,7 @@ mod tests {
     fn other_ports_paths_and_schemes_are_other_instances() {
         let here = canonical("https://example.org/a");
         for other in [
+            "https://example.org/a/apiary",
             "https://example.org:8443/a",
             "https://example.org/A",
             "https://example.org",

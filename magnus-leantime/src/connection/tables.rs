@@ -8,7 +8,7 @@ use magnus_core::model::ExternalId;
 use serde_json::json;
 
 use super::{LeantimeConnection, user_of};
-use crate::rpc::{Call, Effect};
+use crate::rpc::{Call, Effect, Fault};
 use crate::translate::{LeantimeTranslator, StatusLabel, User};
 use crate::wire;
 use crate::write::number;
@@ -94,11 +94,19 @@ impl LeantimeConnection {
         }
         let mut first_statuses = BTreeMap::new();
         for project in projects {
-            // A project that cannot be read has no table; its listing says why.
-            if let Some(Ok(labels)) = answers.next()
-                && let Some(labels) = StatusLabel::list(&labels)
+            match answers
+                .next()
+                .map(|answer| answer.map(|labels| StatusLabel::list(&labels)))
             {
-                translator = translator.with_statuses(project.clone(), labels);
+                Some(Ok(Some(labels))) => translator = translator.with_statuses(project.clone(), labels),
+                // Without its table no status of the project means anything, and each is held with that reason. If we may not
+                // read the project, its listing says so.
+                Some(Err(fault)) if fault.code == Fault::NOT_ALLOWED => {}
+                Some(Err(fault)) => {
+                    let error = fault.into_error(operation, Effect::Read);
+                    tracing::warn!(%project, %error, "the statuses of a project cannot be read");
+                }
+                Some(Ok(None)) | None => tracing::warn!(%project, "no list of statuses came for a project"),
             }
             if let Some(Ok(members)) = answers.next() {
                 translator = translator.with_members(project.clone(), User::list(&members));

@@ -164,9 +164,13 @@ pub(super) fn decode(
     if let Some(status) = configured(id, "", map) {
         return Decoded::Exact(Value::Status(status));
     }
-    // A number that the project does not define (any number can be written), or a project without a table.
+    // Without the project's own table a number may mean anything.
+    if labels.is_none() {
+        return Decoded::Unresolved("the statuses of the project cannot be read".to_owned());
+    }
+    // A number that the project does not define: any can be written.
     match BY_NUMBER.iter().find(|(number, ..)| *number == id) {
-        Some((_, _, status)) if labels.is_none() || id == -1 => Decoded::Exact(Value::Status(*status)),
+        Some((_, _, status)) if id == -1 => Decoded::Exact(Value::Status(*status)),
         Some((_, _, status)) => Decoded::Approximate(Value::Status(*status)),
         None => Decoded::Approximate(Value::Status(Status::Todo)),
     }
