@@ -35,7 +35,8 @@ async fn both_renamed(policy: ConflictPolicy) -> (Bench, Toy, TaskId) {
 }
 
 async fn rename(bench: &Bench, task: TaskId, title: &str) -> Timestamp {
-    let hub = Hub::new(Arc::new(bench.store.clone())).with_clock(Arc::<support::toy::SetClock>::clone(&bench.clock));
+    let hub =
+        Hub::new(Arc::new(bench.store.clone())).with_clock(Arc::<magnus_testkit::clock::SetClock>::clone(&bench.clock));
     let patch: TaskPatch = [(Field::Title, Value::text(title))].into_iter().collect();
     hub.edit_task(task, patch).await.unwrap().field_times[&Field::Title]
 }

@@ -1,5 +1,5 @@
 //! Rules of a run, each as the story that taught it. Those that are not told here stand beside the module that holds
-//! them; `tests/tests/rule_table.rs` finds them all.
+//! them; `tests/tests/rules.rs` finds them all.
 
 #![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use magnus_core::hub::Hub;
 use magnus_core::model::{
-    ConflictPolicy, ConflictState, DeletionPolicy, Field, LinkState, RunRequest, RunState, Status, Trigger, Value,
+    ConflictPolicy, ConflictState, DeletionPolicy, ExternalId, Field, LinkState, RunRequest, RunState, Status, Trigger,
+    Value,
 };
 use support::bench::Bench;
 use support::toy::{Habits, Mishap, Toy};
@@ -229,5 +230,71 @@ async fn rule_24_references_to_what_is_gone_are_neither_sent_nor_taken_over() {
     assert_eq!(
         bench.store_task(orphan).await.parent_id,
         Some(bench.task("parent").await.id)
+    );
+}
+
+/// Rights come and go while we look: an item that is not there, in a project that reads as open, is looked for once more.
+#[tokio::test]
+async fn rule_20_what_is_absent_only_before_its_project_was_seen_is_not_gone() {
+    for habits in [Habits::exact(), Habits::loose()] {
+        let (bench, toy) = one(habits).await;
+        let id = toy.add("task");
+        bench.sync(0).await;
+        toy.state().blinks.insert(id, 1);
+        toy.state().unlisted.insert(id);
+        bench.sync(0).await;
+        let link = &bench.links(0).await[0];
+        assert_eq!((link.state, link.absent_since), (LinkState::Live, None));
+        toy.state().blinks.insert(id, 2);
+        bench.sync(0).await;
+        assert_eq!(
+            bench.links(0).await[0].state,
+            LinkState::GoneRemote,
+            "under `keep` one such run is enough"
+        );
+    }
+}
+
+/// A parent is gone in the tool when a new child of it is to be made there.
+#[tokio::test]
+async fn rule_24_what_is_found_gone_in_this_run_is_not_referred_to() {
+    let (bench, toy) = one(Habits::exact()).await;
+    let parent = toy.add("parent");
+    bench.sync(0).await;
+    let above = bench.task("parent").await.id;
+    toy.delete(parent);
+    let child = bench.add("child").await;
+    bench.edit(child, Field::Parent, Value::Task(above)).await;
+    bench.sync(0).await;
+    let made = toy.find("child")[0];
+    let sent = toy.state().items[&made].fields.get(&Field::Parent).cloned();
+    assert!(
+        sent.as_ref().is_none_or(serde_json::Value::is_null),
+        "a dead reference was sent: {sent:?}"
+    );
+}
+
+/// A person turns a link to another item: what refers to the old one was never sent.
+#[tokio::test]
+async fn rule_24_children_follow_when_their_parents_link_is_turned() {
+    let (bench, toy) = one(Habits::exact()).await;
+    let (wrong, child) = (toy.add("parent"), toy.add("child"));
+    toy.edit_raw(child, Field::Parent, wrong.to_string().into());
+    bench.settle().await;
+    let above = bench.task("parent").await.id;
+    let right = toy.add("the real one");
+    let link = bench
+        .links(0)
+        .await
+        .into_iter()
+        .find(|link| link.task_id == above)
+        .unwrap();
+    let mut turned = link.clone();
+    turned.external_id = ExternalId::from(right);
+    bench.relink(turned).await;
+    bench.settle().await;
+    assert_eq!(
+        toy.state().items[&child].fields[&Field::Parent],
+        serde_json::json!(right.to_string())
     );
 }

@@ -12,7 +12,7 @@ use magnus_core::model::{
 use magnus_core::reconcile::PlannedAction;
 use magnus_core::store::HubStore;
 use support::bench::Bench;
-use support::toy::{Habits, Toy};
+use support::toy::{Habits, Mishap, Toy};
 
 async fn one(habits: Habits) -> (Bench, Toy) {
     let toy = Toy::new("toy", habits);
@@ -204,4 +204,52 @@ async fn a_run_that_is_not_there_or_not_of_this_connection_is_refused() {
         let error = bench.try_request(request).await.unwrap_err();
         assert_eq!(error.kind(), RunErrorKind::NothingToUndo, "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_pull_is_undone_although_another_tool_has_got_it_meanwhile() {
+    let (one, other) = (Toy::new("one", Habits::exact()), Toy::new("other", Habits::exact()));
+    let bench = Bench::new(vec![one.clone(), other.clone()]).await;
+    one.add("taken over");
+    let run = sync(&bench).await;
+    bench.sync(1).await;
+    assert_eq!(other.find("taken over").len(), 1);
+    let task = bench.task("taken over").await;
+    let undone = undo(&bench, run.id).await;
+    assert_eq!(undone.report.counts.tasks.deleted, 1, "{undone:?}");
+    assert!(bench.store_task(task.id).await.is_deleted());
+    assert_eq!(one.find("taken over").len(), 1);
+}
+
+#[tokio::test]
+async fn a_parent_stays_if_one_of_its_children_stays() {
+    let (bench, toy) = one(Habits::exact()).await;
+    let (parent, child) = (toy.add("parent"), toy.add("child"));
+    toy.edit_raw(child, Field::Parent, parent.to_string().into());
+    let run = sync(&bench).await;
+    let worked_on = bench.task("child").await;
+    bench
+        .edit(worked_on.id, Field::Status, Value::Status(Status::Review))
+        .await;
+    let undone = undo(&bench, run.id).await;
+    assert_eq!(undone.report.counts.tasks.skipped, 2, "{undone:?}");
+    let tasks = bench.tasks().await;
+    assert!(tasks.values().all(|task| !task.is_deleted()), "{tasks:#?}");
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_was_lost_is_a_later_change_like_any_other() {
+    let (bench, toy) = one(Habits::exact()).await;
+    let id = toy.add("task");
+    sync(&bench).await;
+    let task = bench.task("task").await;
+    bench.edit(task.id, Field::Status, Value::Status(Status::Review)).await;
+    let run = sync(&bench).await;
+    bench.edit(task.id, Field::Status, Value::Status(Status::Done)).await;
+    toy.state().mishaps = vec![Mishap::AnswerLost];
+    sync(&bench).await;
+    sync(&bench).await;
+    let undone = undo(&bench, run.id).await;
+    assert_eq!(undone.report.counts.tasks.skipped, 1, "{undone:?}");
+    assert_eq!(toy.value(id, Field::Status), Value::Status(Status::Done));
 }

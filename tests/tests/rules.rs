@@ -67,7 +67,7 @@ async fn rule_8_values_are_mapped_with_the_tables_of_the_destination() {
 
 /// The hub deletes a parent under which a user of OpenProject has put another item since: a DELETE there would take both.
 #[tokio::test]
-async fn rule_22_a_deletion_that_would_take_a_foreign_child_along_is_not_sent() {
+async fn rule_22_a_deletion_that_would_take_a_foreign_child_along_is_not_sent_and_its_task_comes_back() {
     let world = World::with(Setup {
         settings: |settings| settings.options.deletions = DeletionPolicy::Delete,
         ..Setup::default()
@@ -95,7 +95,15 @@ async fn rule_22_a_deletion_that_would_take_a_foreign_child_along_is_not_sent() 
     );
     assert!(world.openproject.work_package(foreign).is_some());
     assert!(world.openproject.work_package(own).is_none(), "children go first");
+    let back = world.task(common.hub, "parent").await;
+    assert!(!back.is_deleted(), "{back:?}");
     world.openproject.delete_work_package(foreign);
+    world.complete(world.op).await;
+    assert!(
+        world.openproject.work_package(parent).is_some(),
+        "nobody wants it deleted now"
+    );
+    world.delete(back.id).await;
     world.complete(world.op).await;
     assert!(world.openproject.work_package(parent).is_none());
 }

@@ -58,12 +58,13 @@ impl ConnectionErrorKind {
         matches!(self, Self::RateLimited | Self::Unavailable | Self::Timeout)
     }
 
-    /// Whether it says something of the connection as a whole rather than of one item: three in a row end a run.
+    /// Whether it says something of the connection as a whole rather than of one item: three of a kind in a row end a run.
+    /// What is not allowed may be so in one project and not in the next: three in a row end only the writing there.
     #[must_use]
     pub const fn is_fatal(self) -> bool {
         matches!(
             self,
-            Self::InvalidSettings | Self::Unauthorized | Self::Forbidden | Self::Unavailable | Self::Timeout
+            Self::InvalidSettings | Self::Unauthorized | Self::Unavailable | Self::Timeout
         )
     }
 

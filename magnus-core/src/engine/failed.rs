@@ -5,10 +5,42 @@ use super::push::{Job, settled};
 use super::session::{Active, Session};
 use crate::connection::{ConnectionError, ConnectionErrorKind, Outcome, ReadTask};
 use crate::model::{Field, IntentOperation, Refusal, RemoteValue, SkipReason};
+use crate::reconcile::Entry;
 use crate::store::{LinkWrite, Unit};
 
-/// A run ends after this many failures in a row that say something of the connection as a whole.
-const FATAL_IN_A_ROW: u32 = 3;
+/// A run ends after this many failures of one kind in a row that say something of the connection as a whole; and the
+/// writing in a project after as many that were not allowed.
+const IN_A_ROW: u32 = 3;
+
+/// Failures in a row that say something of more than their items.
+#[derive(Debug, Default)]
+pub(super) struct InARow {
+    kind: Option<ConnectionErrorKind>,
+    count: u32,
+}
+
+impl InARow {
+    /// A write went through, or failed for reasons of its own.
+    pub(super) fn is_broken(&mut self) {
+        *self = Self::default();
+    }
+
+    fn note(&mut self, kind: ConnectionErrorKind) -> u32 {
+        if self.kind != Some(kind) {
+            *self = Self {
+                kind: Some(kind),
+                count: 0,
+            };
+        }
+        self.count += 1;
+        self.count
+    }
+
+    /// Whether nothing may be written where the last writes went.
+    pub(super) fn is_not_allowed(&self) -> bool {
+        self.kind == Some(ConnectionErrorKind::Forbidden) && self.count >= IN_A_ROW
+    }
+}
 
 impl Session {
     /// A write that failed: its fields are held, the item is read again, or it has failed for this run.
@@ -25,7 +57,8 @@ impl Session {
                 error.kind(),
                 format!("{error}; whether it took place is settled by the next run"),
             );
-            return self.count_fatal(error);
+            self.count_fatal(error);
+            return Ok(());
         }
         let mut unit = Unit {
             intents: vec![settled(job.intent.clone(), false)],
@@ -33,19 +66,20 @@ impl Session {
         };
         match error.kind() {
             ConnectionErrorKind::Rejected if self.hold_refused(&job, &error, &mut unit).await? => {
-                self.commit_unit(unit).await?;
-                self.fatal_in_a_row = 0;
+                self.commit_settled(&job.intent, unit).await?;
+                self.in_a_row.is_broken();
                 return Ok(());
             }
             ConnectionErrorKind::VersionConflict | ConnectionErrorKind::NotFound => {
-                self.commit_unit(unit).await?;
+                self.commit_settled(&job.intent, unit).await?;
                 return self.read_again(active, &job, error).await;
             }
             _ => {}
         }
-        self.commit_unit(unit).await?;
+        self.commit_settled(&job.intent, unit).await?;
         self.fail(&job, error.kind(), error.to_string());
-        self.count_fatal(error)
+        self.count_fatal(error);
+        Ok(())
     }
 
     fn fail(&mut self, job: &Job, kind: ConnectionErrorKind, detail: String) {
@@ -56,18 +90,31 @@ impl Session {
             .failed(task, &job.entry.title, job.entry.external_id.clone(), detail);
     }
 
-    fn count_fatal(&mut self, error: ConnectionError) -> Result<(), RunError> {
-        if !error.kind().is_fatal() {
-            self.fatal_in_a_row = 0;
-            return Ok(());
+    /// What ends the run is kept until all answers of the batch are settled: some of its writes may have taken place.
+    fn count_fatal(&mut self, error: ConnectionError) {
+        let kind = error.kind();
+        if !kind.is_fatal() && kind != ConnectionErrorKind::Forbidden {
+            self.in_a_row.is_broken();
+            return;
         }
-        self.fatal_in_a_row += 1;
-        if self.fatal_in_a_row < FATAL_IN_A_ROW {
-            return Ok(());
+        if self.in_a_row.note(kind) < IN_A_ROW || !kind.is_fatal() {
+            return;
         }
         // It is not those items that are to blame.
-        self.forget_last_failures(FATAL_IN_A_ROW);
-        Err(RunError::from(error).with_connection(self.settings.id))
+        self.forget_last_failures(IN_A_ROW);
+        self.in_a_row.is_broken();
+        let ends = RunError::from(error).with_connection(self.settings.id);
+        self.ends_with.get_or_insert(ends);
+    }
+
+    /// What is left of a mapping's writes once the tool has said often enough that nothing may be written there.
+    pub(super) fn give_up_on(&mut self, project: &str, entries: impl Iterator<Item = Entry>) {
+        self.in_a_row.is_broken();
+        let detail = format!("the key may not write in project {project:?}");
+        for task in entries.filter_map(|entry| entry.task_id) {
+            self.blocked.insert(task, SkipReason::Backoff.because(detail.clone()));
+        }
+        self.report.problems.push(detail);
     }
 
     /// Keeps refused values on the link (for a create: in the session), so that the rest is sent without them.
@@ -161,7 +208,7 @@ impl Session {
                     error.kind(),
                     format!("{error}; and it could not be read again: {again}"),
                 );
-                return self.count_fatal(again);
+                self.count_fatal(again);
             }
         }
         Ok(())

@@ -7,13 +7,14 @@ use super::recover::closing;
 use super::session::Session;
 use crate::connection::FindCreated;
 use crate::model::{
-    ExternalId, Field, Intent, IntentField, IntentOperation, Mapping, RemoteBase, RemoteTask, SkipReason, TaskId, text,
+    ExternalId, Field, Intent, IntentField, IntentOperation, Link, LinkState, Mapping, RemoteBase, RemoteTask, Rule,
+    SkipReason, TaskId, Timestamp, text,
 };
 use crate::reconcile::{adopted, untouched_since_creation};
 use crate::store::LinkWrite;
 
-/// A create that is not found is sent again only when this much time has passed: the lease and a request's longest
-/// time, so that it cannot land after we looked.
+/// A create that is not found is sent again only when this much time has passed since it can have been sent at the latest: a
+/// request's longest time and more, so that it cannot land after we looked.
 const SETTLE_AFTER: chrono::TimeDelta = chrono::TimeDelta::seconds(60);
 
 /// An open create with the mapping it was made for.
@@ -24,12 +25,14 @@ impl Session {
     /// another one.
     pub(super) async fn settle_creates(&mut self, creates: Vec<Create<'_>>) -> Result<(), RunError> {
         let links = self.store.link_index(self.settings.id).await?;
-        let linked_tasks: HashSet<TaskId> = links.iter().map(|link| link.task_id).collect();
+        // Where the tool's side is gone and the hub's is there, a create was sent to make it anew.
+        let holds = |link: &&Link| !matches!(link.state, LinkState::Restored | LinkState::GoneLocal);
+        let linked_tasks: HashSet<TaskId> = links.iter().filter(holds).map(|link| link.task_id).collect();
         let mut taken: HashSet<ExternalId> = links.into_iter().map(|link| link.external_id).collect();
         let mut open = Vec::new();
         for (intent, mapping) in creates {
             if linked_tasks.contains(&intent.task_id) {
-                self.commit_unit(closing(&intent, true)).await?;
+                self.commit_settled(&intent, closing(&intent, true)).await?;
             } else {
                 open.push((intent, mapping));
             }
@@ -64,14 +67,23 @@ impl Session {
                     left.len(),
                 );
                 self.hold(intent, reason).await?;
-            } else if self.now() - intent.created_at >= SETTLE_AFTER {
-                self.commit_unit(closing(intent, false)).await?;
+            } else if self.now() - self.sent_at_the_latest(intent).await? >= SETTLE_AFTER {
+                self.commit_settled(intent, closing(intent, false)).await?;
             } else {
                 let words = "it may still be on its way; a later run looks again".to_owned();
                 self.leave(intent, SkipReason::Unsettled, words);
             }
         }
         Ok(())
+    }
+
+    /// A request may leave long after its entry in the journal, since it waits for its turn at the tool, or for those before it;
+    /// but not after the end of its run.
+    async fn sent_at_the_latest(&self, intent: &Intent) -> Result<Timestamp, RunError> {
+        let run = self.store.run(intent.run_id).await?;
+        let end = run.map(|run| run.completed_at.unwrap_or_else(|| self.now()));
+        // A run that is in the log no more ended long ago.
+        Ok(end.map_or(intent.created_at, |end| end.max(intent.created_at)))
     }
 
     /// A marker decides at once, whatever its item is called by now and wherever it is. Answers the creates of which no
@@ -136,7 +148,8 @@ impl Session {
     }
 
     async fn adopt(&mut self, intent: &Intent, mapping: &Mapping, item: &RemoteTask) -> Result<(), RunError> {
-        let mut link = adopted(intent, mapping, item.id.clone(), self.now());
+        let new = adopted(intent, mapping, item.id.clone(), self.now());
+        let (mut link, expected) = self.in_place_of_a_gone_one(mapping, new).await?;
         link.external_url.clone_from(&item.url);
         if untouched_since_creation(item, &self.capabilities) {
             for (field, base) in &mut link.bases {
@@ -146,11 +159,16 @@ impl Session {
             }
         }
         let mut unit = closing(intent, true);
+        let told = intent
+            .fields
+            .iter()
+            .map(|(field, sent)| self.history_of(intent, *field, sent, Rule::Created));
+        unit.history.extend(told);
         unit.links.push(LinkWrite {
             link: Box::new(link),
-            expected: None,
+            expected,
         });
-        self.commit_unit(unit).await?;
+        self.commit_settled(intent, unit).await?;
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! One run: observe → reconcile → plan → guard → execute → settle.
 
 mod changed;
+mod children;
 mod context;
 mod error;
 mod execute;

@@ -73,7 +73,7 @@ impl Session {
 
     /// Reads the tool's side of a mapping: what changed, what is there, and what became of what is not.
     pub(super) async fn observe(
-        &self,
+        &mut self,
         active: &mut Active,
         view: &HubView,
         trigger: Trigger,
@@ -100,6 +100,8 @@ impl Session {
         active.cursor = cursor;
         let wanted = self.to_read(mapping, view, &observation, translator);
         self.read_into(&mut observation, wanted, &project).await?;
+        self.note_seen(observation.tasks.keys().chain(observation.ids.iter().flatten()));
+        self.note_seen(view.links.iter().map(|link| &link.external_id));
         active.observation = observation;
         active.shelve();
         Ok(())
@@ -176,7 +178,31 @@ impl Session {
         wanted: Vec<ExternalId>,
         project: &ExternalId,
     ) -> Result<(), ConnectionError> {
-        let mut project_doubt: Option<Option<String>> = None;
+        let absent = self.read_some(observation, &wanted, project).await?;
+        if absent.is_empty() {
+            return Ok(());
+        }
+        let doubt = self.project_doubt(project).await?;
+        // Rights may have come and gone while we looked: only what is absent before and after the project was seen is gone.
+        let absent = match doubt {
+            Some(_) => absent,
+            None => self.read_some(observation, &absent, project).await?,
+        };
+        for id in absent {
+            let absence = doubt.clone().map_or(Absence::Gone, Absence::Unsure);
+            observation.absent.insert(id, absence);
+        }
+        Ok(())
+    }
+
+    /// Reads items by id. Answers those that the tool says are not there.
+    async fn read_some(
+        &self,
+        observation: &mut Observation,
+        wanted: &[ExternalId],
+        project: &ExternalId,
+    ) -> Result<Vec<ExternalId>, ConnectionError> {
+        let mut absent = Vec::new();
         for chunk in wanted.chunks(self.capabilities.batch_size.max(1)) {
             let requests = chunk
                 .iter()
@@ -192,24 +218,17 @@ impl Session {
                         observation.tasks.insert(id.clone(), *task);
                         continue;
                     }
+                    Reading::Absent => {
+                        absent.push(id.clone());
+                        continue;
+                    }
                     Reading::Moved(task) => Absence::MovedTo(task.project),
                     Reading::Denied => Absence::Unsure("the tool says that we may not see it".to_owned()),
-                    Reading::Absent => {
-                        let doubt = match &project_doubt {
-                            Some(known) => known.clone(),
-                            None => {
-                                let doubt = self.project_doubt(project).await?;
-                                project_doubt = Some(doubt.clone());
-                                doubt
-                            }
-                        };
-                        doubt.map_or(Absence::Gone, Absence::Unsure)
-                    }
                 };
                 observation.absent.insert(id.clone(), absence);
             }
         }
-        Ok(())
+        Ok(absent)
     }
 
     /// Why an absence in this project proves nothing; `None` if it does.

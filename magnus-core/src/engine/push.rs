@@ -8,11 +8,11 @@ use super::session::{Active, Session, Tables};
 use super::tally::Ending;
 use super::{RunError, RunErrorKind};
 use crate::connection::{
-    ConnectionError, ConnectionErrorKind, CreateTask, DeleteTask, Outcome, ReadTask, RemoteWrite, UpdateTask, Written,
+    ConnectionError, ConnectionErrorKind, CreateTask, DeleteTask, Outcome, RemoteWrite, UpdateTask, Written,
 };
 use crate::model::{
-    ExternalId, Field, Intent, IntentField, IntentId, IntentOperation, IntentState, LinkState, Mapping, RemoteTask,
-    RemoteValue, SkipReason, TaskId, Timestamp, Value,
+    ExternalId, Field, Intent, IntentField, IntentId, IntentOperation, IntentState, LinkState, RemoteTask, RemoteValue,
+    TaskId, Timestamp, Value,
 };
 use crate::reconcile::{Entry, Lens, Outgoing, Push, References, Sendable, attempt};
 use crate::store::Unit;
@@ -45,15 +45,21 @@ impl Session {
         for link in view.links.iter().filter(|link| link.state == LinkState::Live) {
             references.join(link.task_id, link.external_id.clone());
         }
-        let entries = self
-            .keep_foreign_children(&actives[index].mapping, view, entries)
-            .await?;
+        let deleted: HashSet<ExternalId> = entries
+            .iter()
+            .filter_map(|entry| match &entry.push {
+                Some(Push::Delete { external_id, .. }) => Some(external_id.clone()),
+                _ => None,
+            })
+            .collect();
         let mut stages: BTreeMap<(u8, i64), Vec<Entry>> = BTreeMap::new();
         for entry in entries {
             stages.entry(stage(&entry, view)).or_default().push(entry);
         }
         let mut left: u64 = stages.values().map(|entries| count(entries.len())).sum();
-        for (_, entries) in stages {
+        let mut stages = stages.into_iter();
+        while let Some(((kind, _), entries)) = stages.next() {
+            let looks_first = kind == DELETIONS && self.capabilities.delete_cascades;
             let mut rest = entries.into_iter().peekable();
             while rest.peek().is_some() {
                 self.checkpoint()?;
@@ -61,9 +67,24 @@ impl Session {
                 self.context.report(|progress| progress.foreseen_seconds = foreseen);
                 // Asked anew each time: a connection learns from its answers how much it may send at once.
                 let size = self.connection.capabilities().batch_size.max(1);
-                let batch: Vec<Entry> = rest.by_ref().take(size).collect();
+                // What has got children meanwhile takes them along: that is looked at right before each.
+                let size = if looks_first { 1 } else { size };
+                let mut batch: Vec<Entry> = rest.by_ref().take(size).collect();
                 left -= count(batch.len());
+                if looks_first {
+                    batch = self
+                        .keep_foreign_children(&actives[index].mapping, view, &deleted, batch)
+                        .await?;
+                    if batch.is_empty() {
+                        continue;
+                    }
+                }
                 self.push_batch(actives, index, tables, &mut references, batch).await?;
+                if self.in_a_row.is_not_allowed() {
+                    let left = rest.chain(stages.flat_map(|(_, entries)| entries));
+                    self.give_up_on(&actives[index].mapping.external_name, left);
+                    return Ok(());
+                }
             }
         }
         Ok(())
@@ -77,8 +98,7 @@ impl Session {
         references: &mut References,
         entries: Vec<Entry>,
     ) -> Result<(), RunError> {
-        // Once for the whole batch: with many tasks, looking for it per task would take longer than the writing.
-        let greatest_seen = greatest_seen(&actives[index]);
+        let greatest_seen = self.greatest_seen.clone();
         let jobs: Vec<Job> = entries
             .into_iter()
             .filter_map(|entry| self.job(&actives[index], entry, references, greatest_seen.as_ref()))
@@ -117,12 +137,12 @@ impl Session {
             let lens = Lens::new(tables.as_ref(), &project, references);
             match result {
                 Ok(Written::Task(_)) if matches!(job.intent.operation, IntentOperation::Delete { .. }) => {
-                    self.fatal_in_a_row = 0;
+                    self.in_a_row.is_broken();
                     self.report.remote_writes += 1;
                     self.settle_deleted(job).await?;
                 }
                 Ok(Written::Task(written)) => {
-                    self.fatal_in_a_row = 0;
+                    self.in_a_row.is_broken();
                     self.report.remote_writes += 1;
                     let moved_to = written.task.project.clone();
                     let external = written.task.id.clone();
@@ -131,10 +151,11 @@ impl Session {
                     self.settle_written(&actives[index].mapping, job, *written, &lens)
                         .await?;
                     references.join(task, external.clone());
+                    self.note_seen([&external]);
                     see(actives, index, external, moved_to, after);
                 }
                 Ok(Written::Deleted) => {
-                    self.fatal_in_a_row = 0;
+                    self.in_a_row.is_broken();
                     self.report.remote_writes += 1;
                     if let IntentOperation::Delete { external_id, .. } = &job.intent.operation {
                         actives[index].observation.tasks.remove(external_id);
@@ -149,7 +170,7 @@ impl Session {
             progress.done += u64::try_from(asked).unwrap_or(u64::MAX);
             progress.counts.tasks = counts;
         });
-        Ok(())
+        self.ends_with.take().map_or(Ok(()), Err)
     }
 
     /// Makes the journal entry and the write of one entry. `None` if nothing is left to send.
@@ -279,63 +300,6 @@ impl Session {
         })
     }
 
-    /// On a tool whose deletes take children along, a task with children that this plan does not delete stays.
-    async fn keep_foreign_children(
-        &mut self,
-        mapping: &Mapping,
-        view: &HubView,
-        entries: Vec<Entry>,
-    ) -> Result<Vec<Entry>, RunError> {
-        let deleted: HashSet<ExternalId> = entries
-            .iter()
-            .filter_map(|entry| match &entry.push {
-                Some(Push::Delete { external_id, .. }) => Some(external_id.clone()),
-                _ => None,
-            })
-            .collect();
-        if !self.capabilities.delete_cascades || deleted.is_empty() {
-            return Ok(entries);
-        }
-        let mut kept = Vec::new();
-        for entry in entries {
-            let Some(Push::Delete {
-                external_id, task_id, ..
-            }) = &entry.push
-            else {
-                kept.push(entry);
-                continue;
-            };
-            let request = ReadTask {
-                id: external_id.clone(),
-                project: mapping.external_id.clone(),
-            };
-            let reason = match self.connection.list_descendants(request).await {
-                Ok(children) if children.iter().all(|child| deleted.contains(&child.id)) => None,
-                Ok(_) => Some("it has children there that would be deleted too".to_owned()),
-                Err(error) => Some(format!("its children could not be listed: {error}")),
-            };
-            match reason {
-                None => kept.push(entry),
-                Some(detail) => {
-                    let reason = SkipReason::ChildrenInTool.because(detail);
-                    self.blocked.insert(*task_id, reason.clone());
-                    let title = view
-                        .tasks
-                        .get(task_id)
-                        .map_or(entry.title.as_str(), |task| task.title.as_str());
-                    let entry = Entry {
-                        title: title.to_owned(),
-                        push: None,
-                        reason: Some(reason.clone()),
-                        ..entry.clone()
-                    };
-                    self.tally.entry(&entry, Ending::Skipped, reason.to_string());
-                }
-            }
-        }
-        Ok(kept)
-    }
-
     /// Notes that an entry came through.
     pub(super) fn pushed(&mut self, entry: &Entry, conflicted: bool) {
         let ending = match entry.action {
@@ -351,12 +315,17 @@ fn count(items: usize) -> u64 {
     u64::try_from(items).unwrap_or(u64::MAX)
 }
 
-/// Deletions first, children before parents; then changes; then creations, parents before children.
+const CHANGES: u8 = 0;
+const CREATIONS: u8 = 1;
+const DELETIONS: u8 = 2;
+
+/// Changes first, so that children are detached from what is deleted; then creations, parents before children; then
+/// deletions, children before parents.
 fn stage(entry: &Entry, view: &HubView) -> (u8, i64) {
     match &entry.push {
-        Some(Push::Delete { task_id, .. }) => (0, -ancestors(*task_id, view)),
-        Some(Push::Create { depth, .. }) => (2, i64::try_from(*depth).unwrap_or(i64::MAX)),
-        _ => (1, 0),
+        Some(Push::Delete { task_id, .. }) => (DELETIONS, -ancestors(*task_id, view)),
+        Some(Push::Create { depth, .. }) => (CREATIONS, i64::try_from(*depth).unwrap_or(i64::MAX)),
+        _ => (CHANGES, 0),
     }
 }
 
@@ -392,12 +361,6 @@ fn resolve(fields: BTreeMap<Field, Outgoing>, references: &References) -> BTreeM
             ))
         })
         .collect()
-}
-
-fn greatest_seen(active: &Active) -> Option<ExternalId> {
-    let listed = active.observation.tasks.keys();
-    let swept = active.observation.ids.iter().flatten();
-    listed.chain(swept).max_by(|a, b| a.compare_by_age(b)).cloned()
 }
 
 /// Puts what a write left behind where the next round looks for it.

@@ -6,7 +6,7 @@ use super::{Phase, RunError};
 use crate::connection::{ReadTask, Reading};
 use crate::model::{
     Base, Conflict, ConflictId, ConflictState, Field, Intent, IntentField, IntentOperation, IntentState, LastChange,
-    Link, LocalBase, Mapping, RemoteValue, RowVersion, Side, SkipReason,
+    Link, LocalBase, Mapping, RemoteValue, RowVersion, Rule, Side, SkipReason, Value,
 };
 use crate::reconcile::{Fate, Lens, References, fates};
 use crate::store::{ConflictWrite, LinkWrite, Unit};
@@ -68,7 +68,7 @@ impl Session {
             return Ok(());
         };
         let Some(link) = self.store.link(*link_id).await? else {
-            self.commit_unit(closing(intent, false)).await?;
+            self.commit_settled(intent, closing(intent, false)).await?;
             return Ok(());
         };
         let request = ReadTask {
@@ -96,6 +96,14 @@ impl Session {
                     continue;
                 };
                 maybe_applied |= fate != Fate::NotApplied;
+                if matches!(fate, Fate::Applied | Fate::InItsForm(_)) {
+                    let mut entry = self.history_of(intent, field, sent, Rule::OneMoved);
+                    entry.before = sent
+                        .seen
+                        .as_ref()
+                        .map_or(Value::Empty, |seen| decoded(lens, field, seen));
+                    unit.history.push(entry);
+                }
                 match fate {
                     Fate::NotApplied | Fate::Merge => {}
                     Fate::Applied => {
@@ -141,7 +149,7 @@ impl Session {
             });
         }
         self.tell_who(&mapping.external_id, &mut unit).await?;
-        self.commit_unit(unit).await?;
+        self.commit_settled(intent, unit).await?;
         Ok(())
     }
 
@@ -150,7 +158,7 @@ impl Session {
         link: &Link,
         field: Field,
         sent: &IntentField,
-        value: crate::model::Value,
+        value: Value,
         remote: RemoteValue,
     ) -> ConflictWrite {
         let now = self.now();
@@ -195,8 +203,13 @@ impl Session {
         match self.connection.read(vec![request]).await?.pop() {
             Some(Reading::Absent) => {
                 let mut unit = closing(intent, true);
+                let tasks = self.store.tasks(vec![intent.task_id]).await?;
+                let title = tasks.into_iter().next().map(|task| task.title);
+                let title = title.unwrap_or_default();
+                unit.history
+                    .push(self.history_of_item(intent, Rule::Deleted, &title, ""));
                 self.mark_gone(*link_id, &mut unit).await?;
-                self.commit_unit(unit).await?;
+                self.commit_settled(intent, unit).await?;
             }
             Some(Reading::Denied) | None => self.leave(
                 intent,
@@ -204,7 +217,7 @@ impl Session {
                 "the tool does not let us look".to_owned(),
             ),
             Some(_) => {
-                self.commit_unit(closing(intent, false)).await?;
+                self.commit_settled(intent, closing(intent, false)).await?;
             }
         }
         Ok(())

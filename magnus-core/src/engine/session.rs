@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
+use super::failed::InARow;
 use super::tally::Tally;
 use super::{RunContext, RunError, RunErrorKind};
 use crate::clock::Clock;
 use crate::connection::{Capabilities, Connection, Translator};
 use crate::model::{
-    ConnectionSettings, Direction, ExternalId, Field, ItemFailure, Mapping, Reason, RemoteTask, RunReport, TaskId,
-    Timestamp,
+    ConnectionSettings, Direction, ExternalId, Field, Intent, ItemFailure, Mapping, Reason, RemoteTask, RunReport,
+    SkipReason, TaskId, Timestamp,
 };
 use crate::reconcile::Observation;
 use crate::store::{Changeset, CommitOutcome, StoreErrorKind, TaskStore, Unit};
@@ -35,6 +36,8 @@ pub(super) struct Session {
     pub(super) blocked: HashMap<TaskId, Reason>,
     /// Why no new item of the tool may be taken over.
     pub(super) no_import: Option<Reason>,
+    /// The youngest item of the tool that was seen so far, in whatever project: what a lost create has made is younger.
+    pub(super) greatest_seen: Option<ExternalId>,
     /// Fields that the tool refused in a create of this run: the create is tried again without them.
     pub(super) create_refusals: HashMap<TaskId, BTreeMap<Field, String>>,
     /// How often an item was decided on anew since somebody was faster.
@@ -51,8 +54,10 @@ pub(super) struct Session {
     pub(super) taking_over: Arc<Mutex<()>>,
     /// How often the tool was asked in this run who changed something.
     pub(super) asked_who: u32,
-    /// Failures in a row that say something of the connection as a whole.
-    pub(super) fatal_in_a_row: u32,
+    /// Failures in a row that say something of more than their items.
+    pub(super) in_a_row: InARow,
+    /// What ends the run once the answers at hand are settled.
+    pub(super) ends_with: Option<RunError>,
 }
 
 /// A mapping that takes part in the run, with what was seen of it.
@@ -122,8 +127,32 @@ impl Session {
         Ok(())
     }
 
+    /// Notes that these items of the tool were seen.
+    pub(super) fn note_seen<'a>(&mut self, ids: impl IntoIterator<Item = &'a ExternalId>) {
+        let youngest = ids.into_iter().max_by(|a, b| a.compare_by_age(b));
+        if let Some(youngest) = youngest
+            && self
+                .greatest_seen
+                .as_ref()
+                .is_none_or(|seen| youngest.compare_by_age(seen).is_gt())
+        {
+            self.greatest_seen = Some(youngest.clone());
+        }
+    }
+
     pub(super) fn error(&self, kind: RunErrorKind, message: impl Into<String>) -> RunError {
         RunError::new(kind, message).with_connection(self.settings.id)
+    }
+
+    /// Commits what became of a write. If the hub's record of it changed meanwhile, the journal entry stays open: nothing more
+    /// is sent for its task until the next run has settled it.
+    pub(super) async fn commit_settled(&mut self, intent: &Intent, unit: Unit) -> Result<bool, RunError> {
+        let taken = self.commit_unit(unit).await?;
+        if !taken {
+            let words = "the hub's record of it changed meanwhile; the next run settles it";
+            self.leave(intent, SkipReason::Unsettled, words.to_owned());
+        }
+        Ok(taken)
     }
 
     /// Commits units in order, in chunks. Answers the indices of those that went stale.

@@ -5,8 +5,8 @@ use super::push::{Job, decoded, settled};
 use super::session::Session;
 use crate::connection::WrittenTask;
 use crate::model::{
-    Base, Conflict, ConflictId, ConflictState, Field, HistoryEntry, IntentField, IntentOperation, LastChange, Link,
-    LinkId, LinkState, LocalBase, Mapping, Refusal, RemoteBase, RemoteTask, RemoteValue, RowVersion, Rule, Side,
+    Base, Conflict, ConflictId, ConflictState, Field, HistoryEntry, Intent, IntentField, IntentOperation, LastChange,
+    Link, LinkId, LinkState, LocalBase, Mapping, Refusal, RemoteBase, RemoteTask, RemoteValue, RowVersion, Rule, Side,
     SkipReason, Task, TaskId, Timestamp, Value,
 };
 use crate::reconcile::Lens;
@@ -35,10 +35,11 @@ impl Session {
                 (link, expected)
             }
             _ => {
-                let mut link = Link::new(mapping, job.intent.task_id, written.task.id.clone(), self.now());
+                let new = Link::new(mapping, job.intent.task_id, written.task.id.clone(), self.now());
+                let (mut link, expected) = self.in_place_of_a_gone_one(mapping, new).await?;
                 link.external_url.clone_from(&written.task.url);
                 self.adopt_unsent(&mut link, &job, &written, lens).await?;
-                (link, None)
+                (link, expected)
             }
         };
         for (field, sent) in &job.fields {
@@ -65,11 +66,16 @@ impl Session {
         if written.task.project != mapping.external_id
             && let Some(target) = self.mapping_of(&written.task).await?
         {
+            if !matches!(job.intent.operation, IntentOperation::Create { .. }) {
+                let (before, after) = (&mapping.external_name, &target.external_name);
+                let told = self.history_of_item(&job.intent, Rule::Moved, before, after);
+                unit.history.push(told);
+            }
             link.mapping_id = target.id;
         }
         link.last_sync_at = Some(self.now());
         let conflicted = self.record_losers(&link, &job, &written, lens, &mut unit);
-        self.record_history(&link, &job, lens, &mut unit);
+        self.record_history(&job, lens, &mut unit);
         self.tell_who(&mapping.external_id, &mut unit).await?;
         unit.links.push(LinkWrite {
             link: Box::new(link),
@@ -92,6 +98,32 @@ impl Session {
         let conflicted = conflicted || entry.conflicted;
         self.pushed(&entry, conflicted);
         Ok(())
+    }
+
+    /// A new link, or the one that the task has here, turned: its item was gone before a person brought the task back. With
+    /// the version that the row is expected to have.
+    pub(super) async fn in_place_of_a_gone_one(
+        &self,
+        mapping: &Mapping,
+        new: Link,
+    ) -> Result<(Link, Option<RowVersion>), RunError> {
+        let links = self.store.links_of_tasks(vec![new.task_id]).await?;
+        let gone = links.into_iter().find(|link| {
+            link.connection_id == new.connection_id && matches!(link.state, LinkState::Restored | LinkState::GoneLocal)
+        });
+        Ok(match gone {
+            Some(gone) => {
+                let turned = gone.turned_to(mapping, new.external_id, self.now());
+                (
+                    Link {
+                        bases: new.bases,
+                        ..turned
+                    },
+                    Some(gone.version),
+                )
+            }
+            None => (new, None),
+        })
     }
 
     async fn lost_link(&mut self, job: Job, unit: Unit) -> Result<(), RunError> {
@@ -212,33 +244,58 @@ impl Session {
         }
     }
 
-    fn record_history(&self, link: &Link, job: &Job, lens: &Lens<'_>, unit: &mut Unit) {
+    fn record_history(&self, job: &Job, lens: &Lens<'_>, unit: &mut Unit) {
         for (field, sent) in &job.fields {
-            let before = sent
-                .seen
-                .as_ref()
-                .map_or(Value::Empty, |seen| decoded(lens, *field, seen));
             let note = job.entry.changes.iter().find(|change| change.field == *field);
             let rule = note
                 .and_then(|change| change.note.as_deref()?.parse().ok())
                 .unwrap_or(Rule::Created);
+            let mut entry = self.history_of(&job.intent, *field, sent, rule);
+            if let Some(seen) = &sent.seen {
+                entry.before = decoded(lens, *field, seen);
+            }
             // What is undone is the tool's own value of then, and the hub may hold another one.
-            let after = if rule == Rule::Undone {
-                decoded(lens, *field, &sent.sent)
+            if rule == Rule::Undone {
+                entry.after = decoded(lens, *field, &sent.sent);
+            }
+            unit.history.push(entry);
+        }
+    }
+
+    /// That a field was written in the tool where nothing was, on record for the run that sent it.
+    pub(super) fn history_of(&self, intent: &Intent, field: Field, sent: &IntentField, rule: Rule) -> HistoryEntry {
+        HistoryEntry {
+            task_id: intent.task_id,
+            run_id: Some(intent.run_id),
+            connection_id: Some(intent.connection_id),
+            field: Some(field),
+            before: Value::Empty,
+            after: sent.local.clone(),
+            side: Side::External,
+            rule,
+            at: self.now(),
+        }
+    }
+
+    /// What befell an item of the tool as a whole, on record for the run that sent it.
+    pub(super) fn history_of_item(&self, intent: &Intent, rule: Rule, before: &str, after: &str) -> HistoryEntry {
+        let value = |text: &str| {
+            if text.is_empty() {
+                Value::Empty
             } else {
-                sent.local.clone()
-            };
-            unit.history.push(HistoryEntry {
-                task_id: job.intent.task_id,
-                run_id: Some(self.context.run_id),
-                connection_id: Some(link.connection_id),
-                field: Some(*field),
-                before,
-                after,
-                side: Side::External,
-                rule,
-                at: self.now(),
-            });
+                Value::text(text)
+            }
+        };
+        HistoryEntry {
+            task_id: intent.task_id,
+            run_id: Some(intent.run_id),
+            connection_id: Some(intent.connection_id),
+            field: None,
+            before: value(before),
+            after: value(after),
+            side: Side::External,
+            rule,
+            at: self.now(),
         }
     }
 
@@ -251,19 +308,11 @@ impl Session {
         if let IntentOperation::Delete { link_id, .. } = &job.intent.operation {
             self.mark_gone(*link_id, &mut unit).await?;
         }
-        unit.history.push(HistoryEntry {
-            task_id: job.intent.task_id,
-            run_id: Some(self.context.run_id),
-            connection_id: Some(self.settings.id),
-            field: None,
-            before: Value::text(job.entry.title.clone()),
-            after: Value::Empty,
-            side: Side::External,
-            rule: Rule::Deleted,
-            at: self.now(),
-        });
-        self.commit_unit(unit).await?;
-        self.pushed(&job.entry, false);
+        unit.history
+            .push(self.history_of_item(&job.intent, Rule::Deleted, &job.entry.title, ""));
+        if self.commit_settled(&job.intent, unit).await? {
+            self.pushed(&job.entry, false);
+        }
         Ok(())
     }
 
@@ -314,7 +363,11 @@ fn base_after(field: Field, sent: &IntentField, written: &WrittenTask) -> Base {
 /// type's workflow lacks, or nothing, or what was there before, as when an attribute is dropped without a word. Texts have
 /// forms of their own; another id is never a form of the one that was sent.
 fn replaced<'a>(field: Field, sent: &IntentField, written: &'a WrittenTask) -> Option<&'a RemoteValue> {
-    let value = written.task.value(field).filter(|_| written.sole_writer)?;
+    // Of a new item another value is the tool's own, also if it was saved again meanwhile: nobody knew of it yet.
+    let value = written
+        .task
+        .value(field)
+        .filter(|_| written.sole_writer || sent.seen.is_none())?;
     if *value == sent.sent {
         return None;
     }

@@ -9,6 +9,7 @@ use tokio::sync::Mutex;
 use tracing::Instrument;
 
 use super::execute::count;
+use super::failed::InARow;
 use super::session::Session;
 use super::tally::Tally;
 use super::{Phase, RunContext, RunEnd, RunError, RunErrorKind, SyncEngine};
@@ -192,6 +193,7 @@ impl Engine {
             report: RunReport::default(),
             blocked: HashMap::new(),
             no_import: None,
+            greatest_seen: None,
             create_refusals: HashMap::new(),
             attempts: HashMap::new(),
             failures: self.failures(request.connection_id).await?,
@@ -200,7 +202,8 @@ impl Engine {
             asked_by_person: request.trigger == Trigger::Manual,
             taking_over: Arc::clone(&self.taking_over),
             asked_who: 0,
-            fatal_in_a_row: 0,
+            in_a_row: InARow::default(),
+            ends_with: None,
         })
     }
 }

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use super::{Hub, HubError, HubErrorKind, TRIES, busy};
-use crate::model::{Field, HistoryEntry, ProjectId, RowVersion, Rule, Side, Task, TaskId, TaskPatch, Timestamp, Value};
+use crate::model::{
+    Field, HistoryEntry, Link, LinkState, ProjectId, RowVersion, Rule, Side, Task, TaskId, TaskPatch, Timestamp, Value,
+};
 use crate::store::{Changeset, LinkWrite, TaskWrite, Unit};
 
 /// A task to be added.
@@ -170,7 +172,8 @@ impl Hub {
         Err(busy("the task"))
     }
 
-    /// Brings a deleted task back. What a tool still has of it is joined again by the next run.
+    /// Brings a deleted task back. What a tool still has of it is joined again by the next run, and where it is gone it is
+    /// made anew.
     ///
     /// # Errors
     /// `NotFound` for an unknown task; `Conflict` if it is not deleted; `Store`.
@@ -187,7 +190,26 @@ impl Hub {
             task.deleted_at = None;
             task.updated_at = now;
             let entry = entry(&task, None, Value::Empty, Value::text(task.title.clone()), now);
-            if self.update(task, &before, vec![entry]).await? {
+            let gone = self.store.links_of_tasks(vec![id]).await?;
+            let gone = gone.into_iter().filter(|link| link.state == LinkState::GoneRemote);
+            let links = gone.map(|link| LinkWrite {
+                expected: Some(link.version),
+                link: Box::new(Link {
+                    state: LinkState::Restored,
+                    absent_since: None,
+                    ..link
+                }),
+            });
+            let unit = Unit {
+                tasks: vec![TaskWrite::Update {
+                    task: Box::new(task),
+                    expected: before.version,
+                }],
+                links: links.collect(),
+                history: vec![entry],
+                ..Unit::default()
+            };
+            if self.commit(Changeset::of(vec![unit])).await? {
                 return self.task(id).await;
             }
         }

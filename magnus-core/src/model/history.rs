@@ -29,6 +29,10 @@ named_enum! {
         Edited = "edited",
         /// A deletion was carried over.
         Deleted = "deleted",
+        /// A move to another project was carried over.
+        Moved = "moved",
+        /// What was gone is there again.
+        CameBack = "came_back",
         /// A run was undone.
         Undone = "undone",
     }

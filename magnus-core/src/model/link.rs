@@ -24,6 +24,8 @@ named_enum! {
         OutOfScope = "out_of_scope",
         /// Whether the tool's side exists could not be settled; held until a person says.
         Uncertain = "uncertain",
+        /// The tool's side is gone, and a person brought the hub's back: it is made there anew, and the link turned to that.
+        Restored = "restored",
     }
 }
 
@@ -143,6 +145,33 @@ impl Link {
         }
     }
 
+    /// This link, turned to another external task as if they had never met.
+    #[must_use]
+    pub fn turned_to(&self, mapping: &super::Mapping, external_id: ExternalId, now: Timestamp) -> Self {
+        Self {
+            id: self.id,
+            created_at: self.created_at,
+            version: self.version,
+            ..Self::new(mapping, self.task_id, external_id, now)
+        }
+    }
+
+    /// Whether somebody worked on the hub task since the sides last agreed: it holds other values, or it was given some that
+    /// the tool has never got.
+    #[must_use]
+    pub fn edited_in_hub(&self, task: &super::Task) -> bool {
+        let agreed = |field: &Field| {
+            let base = self.bases.get(field);
+            base.is_some_and(|base| matches!(base.local, LocalBase::Agreed(_)))
+        };
+        let since = self.last_sync_at.unwrap_or(self.created_at);
+        let never_sent = task
+            .field_times
+            .iter()
+            .any(|(field, edited_at)| !agreed(field) && *edited_at > since);
+        never_sent || self.moved_in_hub(task)
+    }
+
     /// Whether the hub task holds a value other than the one that the sides agreed on.
     #[must_use]
     pub fn moved_in_hub(&self, task: &super::Task) -> bool {
@@ -156,11 +185,17 @@ impl Link {
     /// not count.
     #[must_use]
     pub fn moved_in_tool(&self, task: &super::RemoteTask) -> bool {
+        self.fields_moved_in_tool(task).next().is_some()
+    }
+
+    /// The fields of which the external task holds another value than the sides agreed on.
+    pub fn fields_moved_in_tool(&self, task: &super::RemoteTask) -> impl Iterator<Item = Field> {
         self.bases
             .iter()
-            .any(|(field, base)| match (&base.remote, task.fields.get(field)) {
+            .filter(|(field, base)| match (&base.remote, task.fields.get(field)) {
                 (RemoteBase::Agreed(value), Some(now)) => !now.derived && *value != now.value,
                 _ => false,
             })
+            .map(|(field, _)| *field)
     }
 }

@@ -16,7 +16,8 @@ pub struct Allowance {
     linked: u64,
     in_tool: u64,
     counted: HashMap<Risk, HashSet<TaskId>>,
-    confirmed: HashSet<TaskId>,
+    /// What a person has agreed to: this, and nothing else that may befall the same task.
+    confirmed: HashMap<Risk, HashSet<TaskId>>,
 }
 
 impl Allowance {
@@ -30,7 +31,7 @@ impl Allowance {
                 continue;
             };
             if confirmed(entry) {
-                self.confirmed.insert(task);
+                self.confirmed.entry(risk).or_default().insert(task);
             } else {
                 self.counted.entry(risk).or_default().insert(task);
             }
@@ -54,7 +55,8 @@ impl Allowance {
     fn hold_back_kind(&mut self, kind: Risk, plan: &mut MappingPlan, limits: &GuardLimits) -> Option<String> {
         let before = self.counted.get(&kind).cloned().unwrap_or_default();
         let is_new = |entry: &Entry| {
-            let known = |task| before.contains(&task) || self.confirmed.contains(&task);
+            let confirmed = self.confirmed.get(&kind);
+            let known = |task| before.contains(&task) || confirmed.is_some_and(|tasks| tasks.contains(&task));
             risk(entry) == Some(kind) && entry.task_id.is_some_and(|task| !known(task))
         };
         let new: HashSet<TaskId> = plan

@@ -244,11 +244,24 @@ impl Decider<'_> {
             RemoteBase::Unseen(_) => self.decode().is_ok(),
         };
         match (local_moved, remote_moved) {
+            (false, false) if self.refers_to_another() => self.push(Rule::OneMoved, None),
             (false, false) => self.no_longer_held(base).unwrap_or_else(|| self.still_unseen(base)),
             (false, true) => self.only_remote_moved(base),
             (true, false) => self.only_local_moved(),
             (true, true) => self.both_moved(),
         }
+    }
+
+    /// The parent was made in the tool anew, or turned out to be another item: what refers to the old one was never sent.
+    fn refers_to_another(&self) -> bool {
+        self.input.field == Field::Parent
+            && self.direction.pushes()
+            && !self.input.local.is_empty()
+            && match self.lens.encode(Field::Parent, self.input.local) {
+                Sendable::Now(now) => now != *self.raw(),
+                Sendable::OnceCreated(_) => true,
+                Sendable::Unholdable(_) => false,
+            }
     }
 
     /// An item may have come to a project whose tables have no place for the hub's value: neither side moved, and yet they

@@ -3,8 +3,10 @@
 //!
 //! Both bases move along, so that what is undone is no edit of either side: the next sync leaves it as it is.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::hierarchy::depths;
 use super::item::{Outgoing, Setting};
 use super::lens::Sendable;
 use super::mapping::{Entry, MappingPlan, Push};
@@ -47,16 +49,33 @@ pub fn plan_undo(input: &UndoInput<'_>) -> MappingPlan {
     let live = |link: &&&Link| link.mapping_id == input.mapping.id && link.state == LinkState::Live;
     plan.linked = u64::try_from(links.values().filter(live).count()).unwrap_or(u64::MAX);
     let mut touched: Vec<&Task> = input.touched.iter().filter_map(|id| input.tasks.get(id)).collect();
-    touched.sort_by_key(|task| task.id);
+    let ids: Vec<TaskId> = touched.iter().map(|task| task.id).collect();
+    let parents: HashMap<TaskId, TaskId> = input
+        .tasks
+        .values()
+        .filter_map(|task| Some((task.id, task.parent_id?)))
+        .collect();
+    let depths = depths(&ids, &parents);
+    // Children first: a parent goes only if all of them go.
+    touched.sort_by_key(|task| (Reverse(depths.get(&task.id).copied()), task.id));
+    let mut removed = HashSet::new();
     for task in touched {
         let item = Undoing {
             input,
             task,
             link: links.get(&task.id).copied(),
             history: input.history.get(&task.id).map_or(&[], Vec::as_slice),
+            removed: &removed,
             left: Vec::new(),
         };
-        plan.entries.extend(item.entries());
+        let entry = item.entries();
+        if entry
+            .as_ref()
+            .is_some_and(|entry| entry.action == Some(PlannedAction::DeleteInHub))
+        {
+            removed.insert(task.id);
+        }
+        plan.entries.extend(entry);
     }
     plan
 }
@@ -67,6 +86,8 @@ struct Undoing<'a> {
     task: &'a Task,
     link: Option<&'a Link>,
     history: &'a [HistoryEntry],
+    /// Tasks that go from the hub.
+    removed: &'a HashSet<TaskId>,
     /// What is left alone, with the reasons.
     left: Vec<Reason>,
 }
@@ -145,16 +166,20 @@ impl<'a> Undoing<'a> {
         if self.task.is_deleted() {
             return None;
         }
-        let foreign = self.history.iter().any(|entry| !self.ours(entry))
+        // That another tool has got it meanwhile is no work on it.
+        let foreign = self
+            .history
+            .iter()
+            .any(|entry| !self.ours(entry) && entry.side == Side::Hub)
             || self.link.is_some_and(|link| link.moved_in_hub(self.task));
         let has_children = self.input.tasks.values().any(|other| {
-            other.parent_id == Some(self.task.id) && !other.is_deleted() && !self.input.touched.contains(&other.id)
+            other.parent_id == Some(self.task.id) && !other.is_deleted() && !self.removed.contains(&other.id)
         });
         if foreign || has_children {
             let reason = if foreign {
                 "it was changed in the hub since"
             } else {
-                "it has got subtasks since"
+                "it has subtasks that stay"
             };
             return Some(self.skip(SkipReason::ChangedSince.because(reason)));
         }
@@ -223,6 +248,14 @@ impl<'a> Undoing<'a> {
             if let Some(base) = link.as_mut().and_then(|link| link.bases.get_mut(&field)) {
                 base.local = LocalBase::Agreed(before);
             }
+        }
+        if self
+            .history
+            .iter()
+            .any(|entry| self.ours(entry) && entry.rule == Rule::Moved)
+        {
+            let detail = "it was moved to another project, and Magnus does not move it back";
+            self.left.push(SkipReason::CannotUndo.because(detail));
         }
         self.undelete(&mut after, &mut told);
         let fields = self.outgoing(&after, &mut changes);

@@ -12,12 +12,13 @@ use magnus_core::model::{
 };
 use magnus_core::secret::{SecretError, SecretStore};
 use magnus_core::store::{
-    Changeset, ConflictQuery, Fence, HubStore, LeaseAnswer, LeaseStore, LinkStore, MappingWrite, ProjectWrite,
-    RunStore, SettingsStore, TaskStore, TaskWrite, Unit,
+    Changeset, ConflictQuery, Fence, HubStore, LeaseAnswer, LeaseStore, LinkStore, LinkWrite, MappingWrite,
+    ProjectWrite, RunStore, SettingsStore, TaskStore, TaskWrite, Unit,
 };
+use magnus_testkit::clock::SetClock;
 use secrecy::SecretString;
 
-use super::toy::{SetClock, Toy};
+use super::toy::Toy;
 
 #[derive(Debug)]
 struct AnyKey;
@@ -52,7 +53,7 @@ impl Bench {
     }
 
     pub(crate) async fn with(toys: Vec<Toy>, change: impl Fn(&mut ConnectionSettings)) -> Self {
-        let clock = SetClock::new();
+        let clock = SetClock::at("2026-11-22T12:00:00Z".parse().unwrap());
         let store = MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn magnus_core::clock::Clock>);
         let mut engine = Engine::new(Arc::new(store.clone()), Arc::new(AnyKey))
             .with_clock(Arc::clone(&clock) as Arc<dyn magnus_core::clock::Clock>);
@@ -104,7 +105,7 @@ impl Bench {
 
     async fn try_as(&self, run: RunId, request: RunRequest) -> Result<RunEnd, RunError> {
         self.clock.advance(120);
-        let ttl = std::time::Duration::from_secs(30);
+        let ttl = std::time::Duration::from_secs(600);
         let answer = self
             .store
             .acquire_lease(request.connection_id, "bench".to_owned(), ttl)
@@ -124,7 +125,7 @@ impl Bench {
     /// Runs as the orchestrator does, with a row in the run log.
     pub(crate) async fn run(&self, request: RunRequest) -> Run {
         let queued = self.store.enqueue_run(request.clone()).await.unwrap().run;
-        let ttl = std::time::Duration::from_secs(30);
+        let ttl = std::time::Duration::from_secs(600);
         let answer = self
             .store
             .acquire_lease(request.connection_id, "bench".to_owned(), ttl)
@@ -239,6 +240,19 @@ impl Bench {
             expected,
         })
         .await;
+    }
+
+    /// Writes a link as a person's decision would.
+    pub(crate) async fn relink(&self, link: Link) {
+        let unit = Unit {
+            links: vec![LinkWrite {
+                expected: Some(link.version),
+                link: Box::new(link),
+            }],
+            ..Unit::default()
+        };
+        let outcome = self.store.commit(Fence::Hub, Changeset::of(vec![unit])).await.unwrap();
+        assert!(outcome.stale.is_empty(), "{outcome:?}");
     }
 
     async fn commit(&self, write: TaskWrite) {

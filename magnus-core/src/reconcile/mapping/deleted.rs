@@ -73,7 +73,7 @@ impl<'a> Planner<'a> {
                 SkipReason::GoneInTool.because("gone in the tool; kept in the hub"),
             );
         }
-        if link.moved_in_hub(task) {
+        if link.edited_in_hub(task) || task.project_id != self.input.mapping.project_id {
             return self.relink(
                 task,
                 link,
@@ -152,7 +152,7 @@ impl<'a> Planner<'a> {
                 reason,
             );
         }
-        if remote.is_some_and(|remote| link.moved_in_tool(remote)) {
+        if remote.is_some_and(|remote| self.edited_in_tool(link, remote)) {
             return self.relink(
                 task,
                 link,

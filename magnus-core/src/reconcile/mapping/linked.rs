@@ -1,7 +1,9 @@
 //! Items that are on both sides: merged, moved, revived.
 
 use super::planner::Planner;
-use crate::model::{Link, LinkState, RemoteTask, RowVersion, SkipReason, Task};
+use crate::model::{
+    DeletionPolicy, HistoryEntry, Link, LinkState, RemoteTask, RowVersion, Rule, Side, SkipReason, Task, Value,
+};
 use crate::reconcile::item::Item;
 use crate::reconcile::plan::PlannedAction;
 use crate::store::{TaskWrite, Unit};
@@ -30,6 +32,12 @@ impl<'a> Planner<'a> {
                     );
                 }
                 (LinkState::GoneLocal, _) if task.is_deleted() => self.plan.unchanged.push(link.task_id),
+                // It is made in the tool anew.
+                (LinkState::Restored | LinkState::GoneLocal, None) if self.free.contains_key(&task.id) => {}
+                // The tombstone was made since the item was gone; under `keep` only a person makes one.
+                (LinkState::GoneRemote, Some(remote)) if self.input.options.deletions != DeletionPolicy::Keep => {
+                    self.merge_present(task, link, remote);
+                }
                 (_, Some(remote)) if !task.is_deleted() => self.merge_present(task, link, remote),
                 (LinkState::Live | LinkState::Uncertain, Some(remote)) => self.deleted_in_hub(task, link, Some(remote)),
                 (LinkState::Live, None) => self.not_observed(task, link),
@@ -54,11 +62,28 @@ impl<'a> Planner<'a> {
         after.absent_since = None;
         let mut task_after = task.clone();
         let mut move_to = None;
+        let mut moved_apart = None;
+        if self.setting().direction.pulls() && link.state == LinkState::GoneRemote {
+            task_after.deleted_at = None;
+            if self.input.options.deletions == DeletionPolicy::Archive {
+                task_after.archived_at = None;
+            }
+        }
         if link.mapping_id != mapping.id {
             // The tool moved it here; the hub follows unless somebody moved it in the hub too.
-            after.mapping_id = mapping.id;
-            if self.setting().direction.pulls() {
-                task_after.project_id = mapping.project_id;
+            let from = self.input.mappings.iter().find(|other| other.id == link.mapping_id);
+            let moved_in_hub = from.is_some_and(|from| from.project_id != task.project_id);
+            if moved_in_hub && task.project_id != mapping.project_id {
+                let words = format!(
+                    "moved to {:?} in the tool and to another project in the hub; move either to where the other is",
+                    mapping.external_name
+                );
+                moved_apart = Some(SkipReason::Conflict.because(words));
+            } else {
+                after.mapping_id = mapping.id;
+                if self.setting().direction.pulls() {
+                    task_after.project_id = mapping.project_id;
+                }
             }
         } else if task.project_id != mapping.project_id {
             let target = self
@@ -88,14 +113,47 @@ impl<'a> Planner<'a> {
         };
         let mut merge = self.merge(item, move_to.as_deref());
         if task_after.project_id != task.project_id {
+            let before = self.input.mappings.iter().find(|other| other.id == link.mapping_id);
+            let before = before.map_or("", |before| before.external_name.as_str());
+            let after = Value::text(mapping.external_name.as_str());
+            let told = self.told(task, Value::text(before), after, Rule::Moved);
+            merge.unit.history.push(told);
+        }
+        if task_after.deleted_at != task.deleted_at || task_after.archived_at != task.archived_at {
+            let told = self.told(task, Value::Empty, Value::text(task.title.as_str()), Rule::CameBack);
+            merge.unit.history.push(told);
+        }
+        if task_after != *task {
             ensure_task_write(&mut merge.unit, &task_after, task.version);
             merge.pulls = true;
         }
-        let entry = self.entry(PlannedAction::Update, task, link, remote, merge, move_to);
+        let mut entry = self.entry(PlannedAction::Update, task, link, remote, merge, move_to);
+        if let Some(reason) = moved_apart {
+            entry.action = entry.action.or(Some(PlannedAction::Skip));
+            entry.reason = Some(reason);
+        }
         if entry.action.is_none() && entry.unit.is_empty() {
             self.plan.unchanged.push(link.task_id);
         } else {
             self.plan.entries.push(entry);
+        }
+    }
+}
+
+impl Planner<'_> {
+    /// What befell a hub task as a whole.
+    fn told(&self, task: &Task, before: Value, after: Value, rule: Rule) -> HistoryEntry {
+        let setting = self.setting();
+        HistoryEntry {
+            task_id: task.id,
+            run_id: Some(setting.run_id),
+            connection_id: Some(self.input.mapping.connection_id),
+            field: None,
+            before,
+            after,
+            side: Side::Hub,
+            rule,
+            at: setting.now,
         }
     }
 }

@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use super::{Entry, Push};
 use super::{MappingInput, MappingPlan};
 use crate::model::{
-    Conflict, ExternalId, Field, Link, LinkId, LinkState, Mapping, Reason, RemoteTask, SkipReason, Task, TaskId,
+    Conflict, ExternalId, Field, Link, LinkId, LinkState, Mapping, Reason, RemoteBase, RemoteTask, SkipReason, Task,
+    TaskId,
 };
 use crate::reconcile::item::{Item, ItemMerge, Setting, merge_item};
 use crate::reconcile::lens::{Lens, References};
+use crate::reconcile::observation::Absence;
 use crate::reconcile::plan::{FieldChange, PlannedAction};
 use crate::store::{LinkWrite, Unit};
 
@@ -16,6 +18,8 @@ pub(super) struct Planner<'a> {
     pub(super) input: &'a MappingInput<'a>,
     pub(super) references: References,
     pub(super) by_task: HashMap<TaskId, &'a Link>,
+    /// Links of tasks that a person brought back after the tool's side was gone: they are matched or made there anew.
+    pub(super) free: HashMap<TaskId, &'a Link>,
     pub(super) by_external: HashMap<&'a ExternalId, &'a Link>,
     pub(super) open: HashMap<LinkId, HashMap<Field, &'a Conflict>>,
     pub(super) parents: HashMap<TaskId, TaskId>,
@@ -27,9 +31,24 @@ impl<'a> Planner<'a> {
     pub(super) fn new(input: &'a MappingInput<'a>) -> Self {
         let mut references = References::default();
         let mut open: HashMap<LinkId, HashMap<Field, &Conflict>> = HashMap::new();
-        for link in input.links.iter().filter(|link| link.state == LinkState::Live) {
+        // What is gone must not be referred to, and that is known before anything that may refer to it is decided.
+        let is_gone = |link: &Link| matches!(input.observation.absent.get(&link.external_id), Some(Absence::Gone));
+        for link in input
+            .links
+            .iter()
+            .filter(|link| link.state == LinkState::Live && !is_gone(link))
+        {
             references.join(link.task_id, link.external_id.clone());
         }
+        let is_free = |link: &Link| match link.state {
+            LinkState::Restored => !input.observation.tasks.contains_key(&link.external_id),
+            LinkState::GoneLocal => {
+                let task = input.tasks.get(&link.task_id);
+                task.is_some_and(|task| !task.is_deleted()) && is_gone(link)
+            }
+            _ => false,
+        };
+        let (free, bound): (Vec<&Link>, Vec<&Link>) = input.links.iter().partition(|link| is_free(link));
         for conflict in input.conflicts {
             open.entry(conflict.link_id)
                 .or_default()
@@ -43,7 +62,8 @@ impl<'a> Planner<'a> {
         Self {
             input,
             references,
-            by_task: input.links.iter().map(|link| (link.task_id, link)).collect(),
+            by_task: bound.into_iter().map(|link| (link.task_id, link)).collect(),
+            free: free.into_iter().map(|link| (link.task_id, link)).collect(),
             by_external: input.links.iter().map(|link| (&link.external_id, link)).collect(),
             open,
             parents,
@@ -58,6 +78,31 @@ impl<'a> Planner<'a> {
 
     pub(super) fn is_ours(&self, task: &Task) -> bool {
         task.project_id == self.input.mapping.project_id
+    }
+
+    /// Whether somebody worked on the tool's item since the sides last agreed. A parent that it lost because the parent is
+    /// gone is no such work.
+    pub(super) fn edited_in_tool(&self, link: &Link, remote: &RemoteTask) -> bool {
+        link.fields_moved_in_tool(remote)
+            .any(|field| field != Field::Parent || !self.lost_its_parent(link, remote))
+    }
+
+    fn lost_its_parent(&self, link: &Link, remote: &RemoteTask) -> bool {
+        let emptied = remote
+            .value(Field::Parent)
+            .is_none_or(crate::model::RemoteValue::is_null);
+        let before = match link.bases.get(&Field::Parent).map(|base| &base.remote) {
+            Some(RemoteBase::Agreed(value)) => value.as_external_id(),
+            _ => None,
+        };
+        let is_there = |parent: &ExternalId| {
+            let task = self
+                .by_external
+                .get(parent)
+                .and_then(|link| self.input.tasks.get(&link.task_id));
+            self.input.observation.tasks.contains_key(parent) && task.is_some_and(|task| !task.is_deleted())
+        };
+        emptied && before.is_some_and(|parent| !is_there(&parent))
     }
 
     pub(super) fn unlinked_remotes(&self) -> impl Iterator<Item = &'a RemoteTask> {

@@ -77,11 +77,21 @@ impl<'a> Planner<'a> {
             else {
                 continue;
             };
-            let link = Link::new(self.input.mapping, task.id, external.clone(), self.setting().now);
+            let now = self.setting().now;
+            let (link, after) = match self.free.get(&task.id) {
+                Some(free) => (
+                    (*free).clone(),
+                    free.turned_to(self.input.mapping, external.clone(), now),
+                ),
+                None => {
+                    let link = Link::new(self.input.mapping, task.id, external.clone(), now);
+                    (link.clone(), link)
+                }
+            };
             let item = Item {
                 task,
                 link: &link,
-                link_after: &link,
+                link_after: &after,
                 remote,
             };
             let merge = self.merge(item, None);

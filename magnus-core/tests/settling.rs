@@ -1,0 +1,124 @@
+//! What becomes of writes that came late, half of a batch, or not at all where the key may not write.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
+mod support;
+
+use magnus_core::model::{Field, Rule, RunRequest, RunState, Side, Status, Value};
+use magnus_core::store::{HubStore, LinkStore};
+use support::bench::Bench;
+use support::toy::{Habits, Mishap, Toy};
+
+async fn one(habits: Habits) -> (Bench, Toy) {
+    let toy = Toy::new("toy", habits);
+    (Bench::new(vec![toy.clone()]).await, toy)
+}
+
+async fn open_intents(bench: &Bench) -> usize {
+    bench.store.unsettled_intents(bench.toys[0].1).await.unwrap().len()
+}
+
+/// The request waited for its turn for longer than a request takes, and left at last: what it makes may still come.
+#[tokio::test]
+async fn a_lost_create_is_waited_for_from_when_it_can_have_left_and_not_from_when_it_was_written_down() {
+    let (bench, toy) = one(Habits::exact()).await;
+    bench.add("new").await;
+    toy.state().slow = Some((std::sync::Arc::clone(&bench.clock), 300));
+    toy.state().mishaps = vec![Mishap::NeverArrived];
+    bench.run(RunRequest::new(bench.toys[0].1)).await;
+    toy.state().slow = None;
+    assert_eq!(open_intents(&bench).await, 1);
+    // The bench waits two minutes before each run.
+    bench.clock.advance(-119);
+    let run = bench.run(RunRequest::new(bench.toys[0].1)).await;
+    assert_eq!(toy.state().creates, 0, "{run:?}");
+    assert!(run.report.problems[0].contains("may still be on its way"), "{run:?}");
+    bench.run(RunRequest::new(bench.toys[0].1)).await;
+    bench.run(RunRequest::new(bench.toys[0].1)).await;
+    assert_eq!((toy.find("new").len(), open_intents(&bench).await), (1, 0));
+}
+
+#[tokio::test]
+async fn what_came_through_in_a_batch_that_ends_the_run_is_on_record() {
+    let (bench, toy) = one(Habits::loose()).await;
+    for number in 0..4 {
+        bench.add(&format!("task {number}")).await;
+    }
+    toy.state().mishaps = vec![Mishap::Refused, Mishap::Refused, Mishap::Refused];
+    let error = bench.try_sync(0).await.unwrap_err();
+    assert!(error.to_string().contains("500"), "{error}");
+    assert_eq!(toy.state().creates, 1);
+    assert_eq!((bench.links(0).await.len(), open_intents(&bench).await), (1, 0));
+    bench.settle().await;
+    assert_eq!((bench.links(0).await.len(), toy.state().creates), (4, 4));
+}
+
+#[tokio::test]
+async fn a_project_in_which_nothing_may_be_written_holds_no_other_project_up() {
+    for habits in [Habits::exact(), Habits::loose()] {
+        let (bench, toy) = one(habits).await;
+        toy.state().projects.insert(2, ("Beta".to_owned(), true));
+        let here: Vec<u64> = (0..9).map(|number| toy.add(&format!("task {number}"))).collect();
+        let there = toy.add_to(2, "elsewhere");
+        bench.sync(0).await;
+        for number in 0..9 {
+            let task = bench.task(&format!("task {number}")).await;
+            bench.edit(task.id, Field::Status, Value::Status(Status::Done)).await;
+        }
+        let links = bench.links(0).await;
+        let link = links.iter().find(|link| link.external_id.as_str() == there.to_string());
+        bench
+            .edit(link.unwrap().task_id, Field::Status, Value::Status(Status::Done))
+            .await;
+        toy.state().forbidden.insert(1);
+        let before = toy.state().writes;
+        let end = bench.sync(0).await;
+        assert_eq!(end.state, RunState::Partial, "{end:?}");
+        assert!(
+            end.message
+                .unwrap()
+                .contains("the key may not write in project \"Alpha\"")
+        );
+        assert_eq!(toy.state().writes, before + 1);
+        assert_eq!(toy.value(there, Field::Status), Value::Status(Status::Done));
+        let counts = end.report.counts.tasks;
+        assert_eq!(counts.failed + counts.skipped, 9, "{counts:?}");
+        // Once it may, all goes out.
+        toy.state().forbidden.clear();
+        bench.settle().await;
+        for id in here {
+            assert_eq!(toy.value(id, Field::Status), Value::Status(Status::Done));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_was_lost_is_in_the_story_of_its_task_like_any_other() {
+    let (bench, toy) = one(Habits::exact()).await;
+    let id = toy.add("task");
+    bench.sync(0).await;
+    let task = bench.task("task").await;
+    bench.edit(task.id, Field::Status, Value::Status(Status::Done)).await;
+    toy.state().mishaps = vec![Mishap::AnswerLost];
+    let lost = bench.run(RunRequest::new(bench.toys[0].1)).await;
+    bench.sync(0).await;
+    let made = bench.add("made").await;
+    toy.state().mishaps = vec![Mishap::AnswerLost];
+    let created = bench.run(RunRequest::new(bench.toys[0].1)).await;
+    bench.sync(0).await;
+    assert_eq!(
+        (toy.value(id, Field::Status), toy.find("made").len()),
+        (Value::Status(Status::Done), 1)
+    );
+    for (task, run, field, rule) in [
+        (task.id, lost.id, Field::Status, Rule::OneMoved),
+        (made, created.id, Field::Title, Rule::Created),
+    ] {
+        let story = bench.store.history(task).await.unwrap();
+        let told = story
+            .iter()
+            .filter(|entry| entry.side == Side::External && entry.field == Some(field));
+        let told: Vec<_> = told.map(|entry| (entry.run_id, entry.rule)).collect();
+        assert_eq!(told, [(Some(run), rule)], "{story:#?}");
+    }
+}
