@@ -298,3 +298,30 @@ async fn rule_24_children_follow_when_their_parents_link_is_turned() {
         serde_json::json!(right.to_string())
     );
 }
+
+/// The key is another user's, who sees the project but not all of its items.
+#[tokio::test]
+async fn rule_20_what_another_user_does_not_see_is_not_gone() {
+    let toy = Toy::new("toy", Habits::exact());
+    let bench = Bench::with(vec![toy.clone()], |settings| {
+        settings.options.deletions = DeletionPolicy::Delete
+    })
+    .await;
+    let (hidden, seen) = (toy.add("hidden"), toy.add("seen"));
+    bench.settle().await;
+    let item = toy.state().items.remove(&hidden).unwrap();
+    toy.state().user = 7;
+    for _ in 0..3 {
+        let end = bench.sync(0).await;
+        let skipped = end.report.items.iter().find(|item| item.title == "hidden").unwrap();
+        assert!(skipped.detail.contains("another user's"), "{skipped:?}");
+    }
+    assert!(bench.tasks().await.values().all(|task| !task.is_deleted()));
+    // Once the new user sees all that was seen before, what then goes is gone.
+    toy.state().items.insert(hidden, item);
+    bench.settle().await;
+    toy.delete(seen);
+    bench.settle().await;
+    assert!(bench.task("seen").await.is_deleted());
+    assert!(!bench.task("hidden").await.is_deleted());
+}

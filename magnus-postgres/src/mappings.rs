@@ -1,6 +1,8 @@
 //! Rows of `magnus_project_mappings`.
 
-use magnus_core::model::{ConnectionId, Cursor, Direction, Mapping, MappingId, MappingState, ProjectId, RowVersion};
+use magnus_core::model::{
+    ConnectionId, Cursor, Direction, ExternalId, Mapping, MappingId, MappingState, ProjectId, RowVersion,
+};
 use magnus_core::store::{MappingWrite, StoreError};
 use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
@@ -25,6 +27,9 @@ pub(crate) fn from_row(row: &PgRow) -> Result<Mapping, StoreError> {
         cursor: columns.get::<Option<String>>("cursor")?.map(Cursor),
         first_contact_done: columns.get("first_contact_done")?,
         last_sync_at: columns.optional_time("last_sync_at")?,
+        seen_as: columns
+            .get::<Option<String>>("seen_as")?
+            .and_then(|id| ExternalId::new(id).ok()),
         version: RowVersion(columns.get("version")?),
     })
 }
@@ -39,15 +44,15 @@ pub(crate) async fn write(
         None => {
             "INSERT INTO {hub}.magnus_project_mappings
                 (id, connection_id, external_project_id, external_project_name, magnus_project_id, sync_direction,
-                 sync_enabled, suspended, cursor, first_contact_done, last_sync_at, version)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 + 1)
+                 sync_enabled, suspended, cursor, first_contact_done, last_sync_at, version, seen_as)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 + 1, $13)
              ON CONFLICT DO NOTHING"
         }
         Some(_) => {
             "UPDATE {hub}.magnus_project_mappings
              SET connection_id = $2, external_project_id = $3, external_project_name = $4, magnus_project_id = $5,
                  sync_direction = $6, sync_enabled = $7, suspended = $8, cursor = $9, first_contact_done = $10,
-                 last_sync_at = $11, version = $12 + 1
+                 last_sync_at = $11, version = $12 + 1, seen_as = $13
              WHERE id = $1 AND version = $12"
         }
     };
@@ -69,6 +74,7 @@ pub(crate) async fn write(
         .bind(mapping.first_contact_done)
         .bind(mapping.last_sync_at)
         .bind(write.expected.unwrap_or_default().0)
+        .bind(mapping.seen_as.as_ref().map(|id| text(id.as_str())))
         .execute(connection)
         .await?;
     Ok(done.rows_affected())

@@ -147,10 +147,12 @@ impl Session {
         actives[index].unshelve()?;
         let mut settled = false;
         let mut all_carried_out = true;
+        let mut missing = false;
         for round in 0..MAX_ROUNDS {
             self.checkpoint()?;
             let view = self.hub_view(&actives[index]).await?;
             let mut plan = self.plan(&actives[index], &mappings, &view, tables, no_creation);
+            missing = is_missing_something(&plan, &view);
             for held in allowance.hold_back(&mut plan, &self.settings.options.guard) {
                 all_carried_out = false;
                 let problem = format!("left alone, since it came up after the plan was looked at: {held}");
@@ -185,7 +187,7 @@ impl Session {
                 .problems
                 .push(format!("project {name:?} did not come to rest in {MAX_ROUNDS} rounds"));
         }
-        self.finish_mapping(&mut actives[index], settled && all_carried_out)
+        self.finish_mapping(&mut actives[index], settled && all_carried_out, missing)
             .await?;
         actives[index].observation.tasks.clear();
         Ok(())
@@ -258,7 +260,7 @@ impl Session {
     }
 
     /// Remembers how far a mapping was read. The cursor stays behind if something seen was not taken over.
-    async fn finish_mapping(&mut self, active: &mut Active, settled: bool) -> Result<(), RunError> {
+    async fn finish_mapping(&mut self, active: &mut Active, settled: bool, missing: bool) -> Result<(), RunError> {
         let whole = active.observation.is_complete();
         let mut mapping = active.mapping.clone();
         let taken_over = settled && self.no_import.is_none() && active.direction.pulls();
@@ -268,6 +270,9 @@ impl Session {
         mapping.first_contact_done |= whole && settled;
         if whole && settled {
             mapping.last_sync_at = Some(self.now());
+            if !missing {
+                mapping.seen_as = Some(self.seen_as.clone());
+            }
         }
         if mapping == active.mapping {
             return Ok(());
@@ -294,6 +299,16 @@ impl Session {
     pub(super) async fn commit_unit(&mut self, unit: Unit) -> Result<bool, RunError> {
         Ok(self.commit_units(vec![unit]).await?.is_empty())
     }
+}
+
+/// Whether an item is not seen of which nobody can tell that it is gone.
+fn is_missing_something(plan: &MappingPlan, view: &HubView) -> bool {
+    let is_wanted = |task| view.tasks.get(task).is_some_and(|task| !task.is_deleted());
+    plan.entries.iter().any(|entry| {
+        let reason = entry.reason.as_ref();
+        reason.is_some_and(|reason| reason.code == SkipReason::AbsenceUnproven)
+            && entry.task_id.as_ref().is_some_and(is_wanted)
+    })
 }
 
 /// What happened to an item, in one line.

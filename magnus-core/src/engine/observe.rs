@@ -99,7 +99,7 @@ impl Session {
         }
         active.cursor = cursor;
         let wanted = self.to_read(mapping, view, &observation, translator);
-        self.read_into(&mut observation, wanted, &project).await?;
+        self.read_into(&mut observation, wanted, mapping).await?;
         self.note_seen(observation.tasks.keys().chain(observation.ids.iter().flatten()));
         self.note_seen(view.links.iter().map(|link| &link.external_id));
         active.observation = observation;
@@ -171,18 +171,26 @@ impl Session {
         wanted
     }
 
-    /// Reads items by id. An absence is believed only while the project itself reads as open.
+    /// Reads items by id. An absence is believed only while the project itself reads as open, to the user that saw it last.
     pub(super) async fn read_into(
         &self,
         observation: &mut Observation,
         wanted: Vec<ExternalId>,
-        project: &ExternalId,
+        mapping: &Mapping,
     ) -> Result<(), ConnectionError> {
+        let project = &mapping.external_id;
         let absent = self.read_some(observation, &wanted, project).await?;
         if absent.is_empty() {
             return Ok(());
         }
-        let doubt = self.project_doubt(project).await?;
+        let another = mapping.seen_as.as_ref().is_some_and(|seen_as| *seen_as != self.seen_as);
+        let doubt = if another {
+            let words = "the key is another user's than before, who may not see it; use a key of the same user, or delete \
+                         the task in the hub, too";
+            Some(words.to_owned())
+        } else {
+            self.project_doubt(project).await?
+        };
         // Rights may have come and gone while we looked: only what is absent before and after the project was seen is gone.
         let absent = match doubt {
             Some(_) => absent,

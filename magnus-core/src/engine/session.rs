@@ -27,6 +27,8 @@ pub(super) struct Session {
     pub(super) connection: Arc<dyn Connection>,
     pub(super) capabilities: Capabilities,
     pub(super) settings: ConnectionSettings,
+    /// The tool's id of our user.
+    pub(super) seen_as: ExternalId,
     pub(super) direction: Direction,
     pub(super) context: RunContext,
     pub(super) clock: Arc<dyn Clock>,

@@ -178,12 +178,13 @@ impl Engine {
         self.validate(request.clone()).await?;
         let (settings, connection) = self.open(request.connection_id).await?;
         let direction = request.direction.unwrap_or(settings.direction);
-        connection.check().await.map_err(|error| {
+        let identity = connection.check().await.map_err(|error| {
             RunError::from(error.with_context("connection", &settings.name)).with_connection(settings.id)
         })?;
         Ok(Session {
             store: Arc::clone(&self.store),
             capabilities: connection.capabilities(),
+            seen_as: identity.id,
             connection,
             settings,
             direction,

@@ -164,8 +164,8 @@ impl Session {
             .filter(|link| touched.contains(&link.task_id))
             .map(|link| link.external_id.clone())
             .collect();
-        let project = active.mapping.external_id.clone();
-        self.read_into(&mut active.observation, wanted, &project)
+        let mapping = active.mapping.clone();
+        self.read_into(&mut active.observation, wanted, &mapping)
             .await
             .map_err(|error| RunError::from(error).with_connection(self.settings.id))?;
         Ok((active, view))

@@ -47,6 +47,9 @@ pub struct Mapping {
     pub first_contact_done: bool,
     /// When it was last read completely.
     pub last_sync_at: Option<Timestamp>,
+    /// As whom it was last read completely, with nothing missing: the tool's id of the key's user. What another user does not
+    /// see need not be gone.
+    pub seen_as: Option<ExternalId>,
     /// The version of the row; the store raises it.
     pub version: RowVersion,
 }
@@ -71,6 +74,7 @@ impl Mapping {
             state: MappingState::Active,
             cursor: None,
             first_contact_done: false,
+            seen_as: None,
             last_sync_at: None,
             version: RowVersion::default(),
         }

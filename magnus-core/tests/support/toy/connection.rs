@@ -31,9 +31,9 @@ impl Connection for Toy {
     }
 
     async fn check(&self) -> Result<Identity, ConnectionError> {
-        drop(self.readable("check")?);
+        let user = self.readable("check")?.user;
         Ok(Identity {
-            id: ExternalId::from(1),
+            id: ExternalId::from(1 + user),
             name: "Magnus".to_owned(),
             version: None,
             notes: Vec::new(),

@@ -60,6 +60,8 @@ pub(crate) struct State {
     pub(crate) meddled_over: Vec<serde_json::Value>,
     /// Values that a robot of the tool puts back whenever something else is written there.
     pub(crate) insists: BTreeMap<Field, serde_json::Value>,
+    /// Whose key it is: this beside the usual one.
+    pub(crate) user: u64,
     /// Items that lists leave out.
     pub(crate) unlisted: HashSet<u64>,
     /// Projects in which nothing may be written.

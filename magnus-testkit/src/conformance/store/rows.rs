@@ -163,6 +163,7 @@ pub async fn projects_and_mappings_survive(world: World) -> Checked {
     mapping.cursor = Some(Cursor("2026-11-22T10:00:00Z".to_owned()));
     mapping.first_contact_done = true;
     mapping.last_sync_at = Some(world.now());
+    mapping.seen_as = Some(ExternalId::from(77));
     let changeset = Changeset {
         projects: vec![ProjectWrite {
             project: project.clone(),
