@@ -7,13 +7,15 @@ mod support;
 
 use std::sync::Arc;
 
+use futures::FutureExt;
 use magnus_core::hub::Hub;
 use magnus_core::model::{
-    ConflictPolicy, ConflictState, DeletionPolicy, ExternalId, Field, LinkState, RunRequest, RunState, Status, Trigger,
-    Value,
+    ConflictPolicy, ConflictState, DeletionPolicy, ExternalId, Field, LinkState, RunRequest, RunState, Status, Task,
+    Trigger, Value,
 };
+use magnus_core::store::{Changeset, Fence, TaskStore, TaskWrite, Unit};
 use support::bench::Bench;
-use support::toy::{Habits, Mishap, Toy};
+use support::toy::{Habits, Happening, Mishap, Toy};
 
 async fn one(habits: Habits) -> (Bench, Toy) {
     let toy = Toy::new("toy", habits);
@@ -131,6 +133,8 @@ async fn rule_13_what_is_not_listed_is_not_unchanged() {
     bench.edit(task.id, Field::Description, Value::text("ours")).await;
     toy.edit(id, Field::Description, &Value::text("theirs"));
     bench.sync(0).await;
+    // The listing goes on from what was touched last, and this is another item.
+    toy.add("later");
     bench.sync(0).await;
     bench.edit(task.id, Field::Status, Value::Status(Status::Review)).await;
     let request = RunRequest::new(bench.toys[0].1).trigger(Trigger::Ripple);
@@ -324,4 +328,126 @@ async fn rule_20_what_another_user_does_not_see_is_not_gone() {
     bench.settle().await;
     assert!(bench.task("seen").await.is_deleted());
     assert!(!bench.task("hidden").await.is_deleted());
+}
+
+/// The tool has no place for the hub's value and comes up with one of its own: nothing was agreed on, so its value does not
+/// replace the hub's unseen, and the hub's goes out once it can be held.
+#[tokio::test]
+async fn rule_7_what_the_tool_could_not_take_is_not_replaced_by_what_it_puts_there() {
+    let (bench, toy) = one(Habits::exact()).await;
+    let task = bench.add("task").await;
+    let tags = |words: &[&str]| Value::tags(words.iter().map(|word| (*word).to_owned()).collect());
+    bench.edit(task, Field::Tags, tags(&["red, green"])).await;
+    bench.sync(0).await;
+    let id = toy.find("task")[0];
+    toy.edit(id, Field::Tags, &tags(&["blue"]));
+    bench.sync(0).await;
+    assert_eq!(bench.store_task(task).await.get(Field::Tags), tags(&["red, green"]));
+    assert_eq!(bench.conflicts().await.len(), 1);
+    bench.edit(task, Field::Tags, tags(&["red"])).await;
+    bench.sync(0).await;
+    assert_eq!(bench.conflicts().await.len(), 1, "still for a person to decide");
+}
+
+/// While a run has planned to take an item over, another connection takes over one of the same title.
+#[tokio::test]
+async fn rule_15_what_appears_between_plan_and_commit_is_matched_again() {
+    let (bench, toy) = one(Habits::exact()).await;
+    let contested = toy.add("contested");
+    bench.sync(0).await;
+    let task = bench.task("contested").await;
+    bench.edit(task.id, Field::Description, Value::text("ours")).await;
+    toy.edit(contested, Field::Description, &Value::text("theirs"));
+    let id = toy.add("new");
+    // Between plan and commit the tool is asked who made the conflicting edit.
+    let (store, project) = (bench.store.clone(), bench.project);
+    toy.state().when_asked_who = Some(Happening(Box::new(move || {
+        let task = Task::new(project, "new", "2026-11-22T12:00:00Z".parse().unwrap());
+        let unit = Unit {
+            tasks: vec![TaskWrite::Insert {
+                task: Box::new(task),
+                guard: None,
+            }],
+            ..Unit::default()
+        };
+        let commit = store.commit(Fence::Hub, Changeset::of(vec![unit]));
+        let done = commit.now_or_never().expect("the store in memory never waits");
+        assert!(done.unwrap().stale.is_empty());
+    })));
+    bench.sync(0).await;
+    assert!(toy.state().when_asked_who.is_none(), "it happened");
+    let made = bench.task("new").await;
+    let link = bench.links(0).await.into_iter().find(|link| link.task_id == made.id);
+    assert_eq!(link.map(|link| link.external_id), Some(ExternalId::from(id)));
+}
+
+/// The create's answer is lost, and somebody edits what it made. With a marker it is surely ours, and the edit is an edit;
+/// by its title alone it may be a stranger's: then what differs is for a person to decide.
+#[tokio::test]
+async fn rule_19_what_was_sent_is_what_the_sides_agree_on_after_an_adoption() {
+    for marker in [true, false] {
+        let (bench, toy) = one(Habits {
+            marker,
+            ..Habits::exact()
+        })
+        .await;
+        let task = bench.add("task").await;
+        bench.edit(task, Field::Description, Value::text("sent")).await;
+        toy.state().mishaps.push(Mishap::AnswerLost);
+        bench.sync(0).await;
+        let id = toy.find("task")[0];
+        toy.edit(id, Field::Description, &Value::text("edited since"));
+        bench.settle().await;
+        let open = bench.conflicts().await.len();
+        let description = bench.store_task(task).await.description;
+        let expected = if marker { (0, "edited since") } else { (1, "sent") };
+        assert_eq!(
+            (open, description.as_deref()),
+            (expected.0, Some(expected.1)),
+            "marker: {marker}"
+        );
+        assert_eq!(toy.value(id, Field::Description), Value::text("edited since"));
+        // What was sent and stands there is agreed on: an edit of the hub goes out.
+        bench.edit(task, Field::Title, Value::text("renamed")).await;
+        bench.settle().await;
+        assert_eq!(toy.value(id, Field::Title), Value::text("renamed"));
+    }
+}
+
+/// The project is listed as open, and reads as closed when an item of it is missing.
+#[tokio::test]
+async fn rule_20_an_absence_in_a_project_that_does_not_read_as_open_proves_nothing() {
+    for habits in [Habits::exact(), Habits::loose()] {
+        let (bench, toy) = one(habits).await;
+        let id = toy.add("task");
+        bench.sync(0).await;
+        toy.delete(id);
+        toy.state().closing.insert(1);
+        let end = bench.sync(0).await;
+        let link = &bench.links(0).await[0];
+        assert_eq!((link.state, link.absent_since), (LinkState::Live, None), "{end:?}");
+        assert!(end.report.items[0].detail.contains("closed"), "{end:?}");
+        toy.state().closing.clear();
+        bench.sync(0).await;
+        assert_eq!(bench.links(0).await[0].state, LinkState::GoneRemote);
+    }
+}
+
+/// Each side puts one of two tasks below the other one: taking both would close a circle.
+#[tokio::test]
+async fn rule_25_a_parent_that_would_close_a_circle_is_for_a_person_to_decide() {
+    let (bench, toy) = one(Habits::exact()).await;
+    let (a, b) = (toy.add("a"), toy.add("b"));
+    bench.sync(0).await;
+    let [hub_a, hub_b] = [bench.task("a").await.id, bench.task("b").await.id];
+    bench.edit(hub_a, Field::Parent, Value::Task(hub_b)).await;
+    toy.edit_raw(b, Field::Parent, a.to_string().into());
+    bench.sync(0).await;
+    assert_eq!(bench.store_task(hub_b).await.parent_id, None);
+    let conflicts = bench.conflicts().await;
+    let fields: Vec<_> = conflicts
+        .iter()
+        .map(|conflict| (conflict.task_id, conflict.field))
+        .collect();
+    assert_eq!(fields, [(hub_b, Field::Parent)]);
 }

@@ -17,6 +17,13 @@ use crate::store::LinkWrite;
 /// request's longest time and more, so that it cannot land after we looked.
 const SETTLE_AFTER: chrono::TimeDelta = chrono::TimeDelta::seconds(60);
 
+/// What says that an item was made by a create.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Proof {
+    Marker,
+    Title,
+}
+
 /// An open create with the mapping it was made for.
 type Create<'a> = (Intent, &'a Mapping);
 
@@ -52,7 +59,7 @@ impl Session {
             match sure_match(intent, mapping, &candidates, &rivals) {
                 Some(item) => {
                     taken.insert(item.id.clone());
-                    self.adopt(intent, mapping, item).await?;
+                    self.adopt(intent, mapping, item, Proof::Title).await?;
                 }
                 None => rest.push(intent),
             }
@@ -100,7 +107,9 @@ impl Session {
             let marked: Vec<&RemoteTask> = found.values().filter(|item| item.is_marked(intent.id)).collect();
             match marked.as_slice() {
                 [] => rest.push((intent, mapping)),
-                [item] if taken.insert(item.id.clone()) => self.adopt(&intent, mapping, item).await?,
+                [item] if taken.insert(item.id.clone()) => {
+                    self.adopt(&intent, mapping, item, Proof::Marker).await?;
+                }
                 [item] => {
                     let reason = format!(
                         "item {} carries its marker, but is another task's; look and decide",
@@ -147,7 +156,13 @@ impl Session {
         Ok(found)
     }
 
-    async fn adopt(&mut self, intent: &Intent, mapping: &Mapping, item: &RemoteTask) -> Result<(), RunError> {
+    async fn adopt(
+        &mut self,
+        intent: &Intent,
+        mapping: &Mapping,
+        item: &RemoteTask,
+        proof: Proof,
+    ) -> Result<(), RunError> {
         let new = adopted(intent, mapping, item.id.clone(), self.now());
         let (mut link, expected) = self.in_place_of_a_gone_one(mapping, new).await?;
         link.external_url.clone_from(&item.url);
@@ -157,6 +172,12 @@ impl Session {
                     base.remote = RemoteBase::Agreed(now.clone());
                 }
             }
+        } else if proof == Proof::Title {
+            // It may be a stranger's after all: what differs from what was sent was never agreed on.
+            link.bases.retain(|field, base| match &base.remote {
+                RemoteBase::Agreed(sent) => item.value(*field).is_none_or(|now| now == sent),
+                RemoteBase::Unseen(_) => true,
+            });
         }
         let mut unit = closing(intent, true);
         let told = intent

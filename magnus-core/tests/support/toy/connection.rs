@@ -10,7 +10,7 @@ use magnus_core::connection::{
 use magnus_core::model::{ConnectionSettings, Cursor, ExternalId, LastChange, RemoteProject, RemoteTask, ToolName};
 use secrecy::SecretString;
 
-use super::{FIELDS, Item, Tables, Toy};
+use super::{FIELDS, Happening, Item, Tables, Toy};
 
 #[async_trait]
 impl Connection for Toy {
@@ -113,6 +113,7 @@ impl Connection for Toy {
         let number: u64 = id.as_str().parse().unwrap();
         Ok(
             match state.projects.get(&number).filter(|_| !state.hidden.contains(&number)) {
+                Some((_, true)) if state.closing.contains(&number) => ProjectReading::Closed,
                 Some((name, true)) => ProjectReading::Open(project(number, name, true)),
                 Some((_, false)) => ProjectReading::Closed,
                 None => ProjectReading::Absent,
@@ -142,7 +143,11 @@ impl Connection for Toy {
     }
 
     async fn last_change(&self, task: ReadTask) -> Result<Option<LastChange>, ConnectionError> {
-        let state = self.readable("last_change")?;
+        let happening = self.readable("last_change")?.when_asked_who.take();
+        if let Some(Happening(happening)) = happening {
+            happening();
+        }
+        let state = self.state();
         let id: u64 = task.id.as_str().parse().unwrap();
         Ok(state.changed_by.get(&id).cloned())
     }

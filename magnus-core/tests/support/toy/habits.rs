@@ -92,6 +92,9 @@ impl Translator for Tables {
                 Encoded::Unholdable(format!("the toy has no status {status}"))
             }
             Value::Minutes(minutes) => Encoded::Value(RemoteValue((*minutes).into())),
+            Value::Tags(tags) if tags.iter().any(|tag| tag.contains(',')) => {
+                Encoded::Unholdable("the toy parts tags by commas".to_owned())
+            }
             Value::Tags(tags) => text(tags.iter().cloned().collect::<Vec<_>>().join(",")),
             other => text(other.to_string()),
         }

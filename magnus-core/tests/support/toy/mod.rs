@@ -62,6 +62,10 @@ pub(crate) struct State {
     pub(crate) insists: BTreeMap<Field, serde_json::Value>,
     /// Whose key it is: this beside the usual one.
     pub(crate) user: u64,
+    /// Projects that are listed as open and read as closed.
+    pub(crate) closing: HashSet<u64>,
+    /// What happens when the tool is asked who changed something.
+    pub(crate) when_asked_who: Option<Happening>,
     /// Items that lists leave out.
     pub(crate) unlisted: HashSet<u64>,
     /// Projects in which nothing may be written.
@@ -72,6 +76,15 @@ pub(crate) struct State {
     pub(crate) blinks: HashMap<u64, u32>,
     /// Who changed an item last, as the tool tells.
     pub(crate) changed_by: HashMap<u64, LastChange>,
+}
+
+/// Something that happens at an awkward moment.
+pub(crate) struct Happening(pub(crate) Box<dyn FnOnce() + Send>);
+
+impl std::fmt::Debug for Happening {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Happening")
+    }
 }
 
 /// The tool; clones share one state.
