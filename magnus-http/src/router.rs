@@ -92,6 +92,7 @@ pub fn router(orchestrator: Orchestrator, options: ServiceOptions) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MOST_BYTES))
         .layer(from_fn_with_state(Arc::clone(&app), limits::time))
+        .layer(from_fn_with_state(Arc::clone(&app), limits::work))
         .layer(from_fn_with_state(Arc::clone(&app), limits::rate))
         .layer(from_fn_with_state(Arc::clone(&app), host::check))
         .layer(from_fn(no_sniffing))
