@@ -60,6 +60,7 @@ pub fn router(orchestrator: Orchestrator, options: ServiceOptions) -> Router {
         .routes(routes!(unified::dashboard))
         .routes(routes!(unified::overdue))
         .routes(routes!(projects::list, projects::add))
+        .routes(routes!(projects::read))
         .routes(routes!(tasks::list, tasks::add))
         .routes(routes!(tasks::read, tasks::change, tasks::remove))
         .routes(routes!(tasks::story))
