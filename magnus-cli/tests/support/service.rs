@@ -1,7 +1,9 @@
 //! `magnus serve` as a process of its own, asked over HTTP.
 
-// Each test program uses a part of it, so no expectation would hold in all of them.
-#![allow(dead_code)]
+#![allow(
+    dead_code,
+    reason = "each test program uses a part of it, so no expectation would hold in all of them"
+)]
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
