@@ -119,6 +119,25 @@ async fn bad_input_is_named_with_its_remedy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_not_sent_to_another_server_than_the_one_it_was_given_for() {
+    let magnus = Magnus::new();
+    let (_old, here) = openproject().await;
+    let (new, there) = openproject().await;
+    magnus.run(&connect("openproject", &here.url, "BOARD_KEY")).ends(0);
+    let url = format!("url={}", there.url);
+    magnus
+        .run(&["set", "Work", &url])
+        .complains(2, &["Work", "another server", "--key-env"]);
+    assert_eq!(new.recorder().total(), 0, "nobody was asked");
+    let shown = |magnus: &Magnus| magnus.run(&["connections", "--json"]).ends(0).json()[0]["url"].clone();
+    assert_eq!(shown(&magnus), here.url);
+    magnus.run(&["set", "Work", &url, "--key-env", "BOARD_KEY"]).ends(0);
+    assert_eq!(shown(&magnus), there.url);
+    magnus.run(&["sync", "Work"]).ends(0);
+    assert!(new.recorder().total() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_down_or_is_no_api_is_unreachable_and_nothing_is_kept() {
     let magnus = Magnus::new();
     let (openproject, served) = openproject().await;

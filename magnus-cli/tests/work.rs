@@ -197,7 +197,7 @@ async fn a_connection_that_is_off_or_too_narrow_is_refused_with_that_reason() {
         .complains(2, &["Work", "archive"]);
     pair.run(&["set", "Work", "deletions=sometimes"])
         .complains(2, &["Work", "sometimes"]);
-    pair.run(&["set", "Work", "url=http://127.0.0.1:9"])
+    pair.run(&["set", "Work", "url=http://127.0.0.1:9", "--key-env", "BOARD_KEY"])
         .complains(3, &["Work", "check"]);
     let listed = pair.run(&["connections", "--json"]).ends(0).json();
     assert_eq!(

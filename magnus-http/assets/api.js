@@ -64,6 +64,17 @@ export async function get(path, parameters, options) {
   return (await request(path, { ...options, parameters })).json();
 }
 
+/** A list that comes in pages, all of it: the last page with the items of every page under their name. */
+export async function getAll(path, name) {
+  const found = [];
+  let page;
+  do {
+    page = await get(path, { limit: 1000, cursor: page?.next_cursor });
+    found.push(...page[name]);
+  } while (page.next_cursor);
+  return { ...page, [name]: found };
+}
+
 export async function send(method, path, body, options) {
   const response = await request(path, { ...options, method, body });
   return response.status === 204 ? undefined : response.json();

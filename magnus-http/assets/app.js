@@ -78,7 +78,7 @@ function showSyncAll() {
   const button = document.getElementById("sync-all");
   const enabled = (state.connections ?? []).filter((connection) => connection.sync_enabled);
   button.disabled = state.link !== "live" || enabled.length === 0;
-  const count = state.conflicts?.length ?? 0;
+  const count = state.conflictCount;
   const badge = document.getElementById("conflict-count");
   badge.hidden = count + state.uncertain.length === 0;
   badge.replaceChildren(String(count + state.uncertain.length), h("span", { class: "unseen" }, " open"));

@@ -60,7 +60,7 @@ function drawAttention(place) {
   for (const standing of state.dashboard?.connections ?? []) {
     for (const reason of standing.suspended) items.push(h("li", { class: "warn" }, h("div", {}, h("strong", {}, standing.display_name), ` does not sync ${reason}`)));
   }
-  const open = state.conflicts?.length ?? 0;
+  const open = state.conflictCount;
   if (open > 0) {
     items.push(h("li", { class: "warn" }, h("div", {}, h("strong", {}, some(open, "conflict")), ` ${open === 1 ? "waits" : "wait"} for your decision. Nothing was overwritten.`),
       h("div", { class: "buttons" }, h("a", { class: "button", href: "#/conflicts", data: { key: "decide" } }, "Decide"))));

@@ -19,7 +19,7 @@ export function conflicts(place) {
   let drawn = "";
   const draw = () => {
     // Drawn anew only when something else waits: a choice under way is not disturbed.
-    const now = JSON.stringify([state.link === "lost", state.failure?.message, state.conflicts, state.uncertain]);
+    const now = JSON.stringify([state.link === "lost", state.failure?.message, state.conflicts, state.conflictCount, state.uncertain]);
     if (now === drawn) return;
     drawn = now;
     if (!state.conflicts) {
@@ -31,8 +31,10 @@ export function conflicts(place) {
       show(list, h("div", { class: "empty" }, h("h2", {}, "Nothing to decide"), h("p", {}, "When both sides change the same field of a task, you will find both values here.")));
       return;
     }
+    const further = state.conflictCount - state.conflicts.length;
     show(list,
       groups.size > 0 && h("ul", { class: "stack" }, [...groups.values()].map(group)),
+      further > 0 && h("p", { class: "soft" }, `${some(further, "older conflict")} ${further === 1 ? "waits" : "wait"} behind these.`),
       state.uncertain.length > 0 && h("section", { class: "stack", "aria-labelledby": "uncertain-title" },
         h("h2", { id: "uncertain-title" }, "Did it take place?"),
         h("p", { class: "soft" }, "The answer to these writes was lost, and they could not be found in the tool. Look there, then say so here; Magnus sends nothing twice blindly."),

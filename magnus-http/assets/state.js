@@ -1,6 +1,6 @@
 // What the page knows, and who wants to be told when it changes.
 
-import { get } from "./api.js";
+import { get, getAll } from "./api.js";
 
 export const state = {
   /** "connecting", "live", "lost" or "denied". */
@@ -9,7 +9,9 @@ export const state = {
   connections: undefined,
   tools: [],
   dashboard: undefined,
+  /** The newest of the open conflicts, and how many there are in all. */
   conflicts: undefined,
+  conflictCount: 0,
   uncertain: [],
   runs: undefined,
   /** Progress by run. */
@@ -55,13 +57,14 @@ async function read() {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   try {
     const [connections, dashboard, conflicts, uncertain, status] = await Promise.all([
-      get("/connections"), get("/unified/dashboard", { tz: zone }).catch((error) => inUtc(error)), get("/conflicts", { limit: 500 }),
-      get("/uncertain"), get("/sync/status"),
+      getAll("/connections", "connections"), get("/unified/dashboard", { tz: zone }).catch((error) => inUtc(error)), get("/conflicts", { limit: 500 }),
+      getAll("/uncertain", "uncertain"), get("/sync/status"),
     ]);
     state.connections = connections.connections;
     state.tools = connections.tools;
     state.dashboard = dashboard;
     state.conflicts = conflicts.conflicts;
+    state.conflictCount = conflicts.total;
     state.uncertain = uncertain.uncertain;
     state.runs = status.recent_syncs;
     const going = new Set(state.runs.filter((run) => run.status === "started" || run.status === "queued").map((run) => run.id));

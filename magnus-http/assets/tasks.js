@@ -1,6 +1,6 @@
 // All tasks of all tools, with filters and search.
 
-import { get } from "./api.js";
+import { get, getAll } from "./api.js";
 import { act, h, show } from "./dom.js";
 import { state, watch } from "./state.js";
 import { day, number, plain, priority, some, STATUS_WORDS, statusWord, taskStatus, today, toolName, toolSign } from "./words.js";
@@ -88,7 +88,7 @@ export function tasks(place, _, parameters) {
   const begin = async () => {
     sources();
     try {
-      const { projects } = await get("/projects");
+      const { projects } = await getAll("/projects", "projects");
       fill(project, parameters.get("project_id"), [any, ...projects.map((one) => [one.id, one.archived_at ? `${one.name} (archived)` : one.name])]);
     } catch {
       // The list itself says what is wrong.

@@ -1,5 +1,6 @@
 //! How fast the service answers while it works: starting a run while 20 others sync 1,000 tasks each, and the status over
-//! a run log of 1,000,000 rows. Real sockets, SQLite on disk, simulated tools in this process.
+//! a run log of 1,000,000 rows, the newest of which are runs of 1,000 items each. Real sockets, SQLite on disk, simulated
+//! tools in this process.
 #![expect(clippy::unwrap_used, reason = "what fails here fails the bench")]
 
 use std::collections::HashMap;
@@ -156,20 +157,29 @@ async fn starts_while_syncs_run() {
 
 async fn status_over_a_long_log() {
     let directory = tempfile::tempdir().unwrap();
-    let bench = Bench::new(directory.path(), 5).await;
+    // The first run of each connection lists its 1,000 tasks: what is newest in the log is as large as it gets.
+    let bench = Bench::new(directory.path(), TASKS).await;
+    let begun = Instant::now();
     bench.timed("POST", "/sync/all?wait=true", 200).await;
+    println!("{CONNECTIONS} syncs of {TASKS} tasks in {:.1?}", begun.elapsed());
     let begun = Instant::now();
     let url = format!("sqlite://{}", bench.store.path().display());
     let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
     let mut transaction = pool.begin().await.unwrap();
-    // Each row is one that a run has left there, with another id and an earlier time.
+    // Each row is one that a run without items would leave there, with another id and an earlier time.
     sqlx::query(
         "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < ?)
          INSERT INTO magnus_sync_log
-         SELECT format('00000000-0000-7000-8000-%012x', n), connection_id, request, status, cancel_requested, details,
-                items_synced, items_failed, conflicts_detected, error_message,
-                strftime('%Y-%m-%dT%H:%M:%S.000000Z', '2020-01-01', n || ' seconds'), started_at, completed_at
-         FROM number, (SELECT * FROM magnus_sync_log LIMIT 1)",
+         SELECT format('00000000-0000-7000-8000-%012x', n), connection.id, run.request, 'completed', 0, run.details, 0, 0, 0,
+                NULL, strftime('%Y-%m-%dT%H:%M:%S.000000Z', '2020-01-01', n || ' seconds'), run.started_at,
+                run.completed_at, run.brief
+         FROM number
+         JOIN (SELECT request, started_at, completed_at,
+                      json_set(details, '$.items', json('[]'), '$.plan', NULL) AS details,
+                      json_set(brief, '$.items', json('[]')) AS brief
+               FROM magnus_sync_log LIMIT 1) AS run
+         JOIN (SELECT id, row_number() OVER () AS place FROM magnus_pm_connections) AS connection
+           ON connection.place = 1 + n % (SELECT count(*) FROM magnus_pm_connections)",
     )
     .bind(LOG_ROWS)
     .execute(&mut *transaction)

@@ -1,7 +1,8 @@
 //! Load on a service that runs: so many listeners to live events, and so many requests a second, for so long.
 //!
-//! `cargo run --release -p magnus-http --example load -- http://127.0.0.1:8017 60 200 200`: address, seconds, listeners,
-//! requests a second. Prints how many answers came, how fast, and how many went wrong.
+//! `cargo run --release -p magnus-http --example load -- http://127.0.0.1:8017 60 200 200 $(pidof magnus)`: address, seconds,
+//! listeners, requests a second, and, on Linux, the process to watch. Prints how many answers came, how fast, how many were
+//! sent away and went wrong, and what the process used.
 #![expect(clippy::unwrap_used, reason = "what fails here ends the program")]
 
 use std::sync::Arc;
@@ -27,7 +28,46 @@ const READS: [&str; 5] = [
 struct Counts {
     events: AtomicU64,
     ended: AtomicU64,
+    sent_away: AtomicU64,
     errors: AtomicU64,
+}
+
+/// What a process uses, as Linux tells it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Usage {
+    kilobytes: u64,
+    files: usize,
+}
+
+fn usage(process: &str) -> Option<Usage> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(Usage {
+        kilobytes: resident.trim().trim_end_matches(" kB").parse().ok()?,
+        files: std::fs::read_dir(format!("/proc/{process}/fd")).ok()?.count(),
+    })
+}
+
+/// Looks at the process each second, and tells it every ten.
+async fn watch(process: String) {
+    let mut most = Usage::default();
+    for second in 0_u64.. {
+        let Some(now) = usage(&process) else { return };
+        most = Usage {
+            kilobytes: most.kilobytes.max(now.kilobytes),
+            files: most.files.max(now.files),
+        };
+        if second.is_multiple_of(10) {
+            println!(
+                "after {second} s: {:.1} MB, {} files; at most so far {:.1} MB, {} files",
+                now.kilobytes as f64 / 1024.0,
+                now.files,
+                most.kilobytes as f64 / 1024.0,
+                most.files
+            );
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 async fn listen(address: String, counts: Arc<Counts>) {
@@ -55,8 +95,8 @@ async fn listen(address: String, counts: Arc<Counts>) {
 #[tokio::main]
 async fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [url, seconds, listeners, rate] = arguments.as_slice() else {
-        eprintln!("usage: load URL SECONDS LISTENERS REQUESTS_PER_SECOND");
+    let [url, seconds, listeners, rate, process @ ..] = arguments.as_slice() else {
+        eprintln!("usage: load URL SECONDS LISTENERS REQUESTS_PER_SECOND [PROCESS]");
         std::process::exit(2);
     };
     let (seconds, listeners, rate): (u64, usize, u32) = (
@@ -64,6 +104,9 @@ async fn main() {
         listeners.parse().unwrap(),
         rate.parse().unwrap(),
     );
+    if let [process, ..] = process {
+        tokio::spawn(watch(process.clone()));
+    }
     let counts = Arc::new(Counts::default());
     let address = url.trim_start_matches("http://").to_owned();
     for _ in 0..listeners {
@@ -87,6 +130,9 @@ async fn main() {
             let begun = Instant::now();
             match transport.send(request.body(Bytes::new()).unwrap()).await {
                 Ok(answer) if answer.status().is_success() => {}
+                Ok(answer) if answer.status() == 503 => {
+                    counts.sent_away.fetch_add(1, Ordering::Relaxed);
+                }
                 other => {
                     counts.errors.fetch_add(1, Ordering::Relaxed);
                     eprintln!("{method} {path}: {other:?}");
@@ -99,13 +145,14 @@ async fn main() {
     times.sort_unstable();
     let at = |part: usize| times[(times.len() * part / 100).min(times.len() - 1)];
     println!(
-        "{} requests in {:.1?}: median {:.1?}, p99 {:.1?}, longest {:.1?}, {} errors; {} events heard, {} of {listeners} \
-         listeners lost",
+        "{} requests in {:.1?}: median {:.1?}, p99 {:.1?}, longest {:.1?}, {} sent away, {} errors; {} events heard, {} of \
+         {listeners} listeners lost",
         times.len(),
         begun.elapsed(),
         at(50),
         at(99),
         times[times.len() - 1],
+        counts.sent_away.load(Ordering::Relaxed),
         counts.errors.load(Ordering::Relaxed),
         counts.events.load(Ordering::Relaxed),
         counts.ended.load(Ordering::Relaxed),

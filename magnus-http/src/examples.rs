@@ -66,7 +66,9 @@ fn all() -> Vec<(&'static str, Value)> {
         ),
         (
             "Connections",
-            json!({ "connections": [connection], "tools": ["leantime", "openproject"] }),
+            json!({
+                "connections": [connection], "total": 1, "next_cursor": null, "tools": ["leantime", "openproject"],
+            }),
         ),
         (
             "Connected",
@@ -130,7 +132,7 @@ fn all() -> Vec<(&'static str, Value)> {
                 "due_today": 0, "today": "2026-03-02", "conflicts": 1, "in_progress": 0, "queued": 0, "projects": 1,
                 "connections": [{
                     "connection_id": CONNECTION, "tool_name": "openproject", "display_name": "Work", "linked": 1,
-                    "unlinked": 0, "conflicts": 1, "suspended": [],
+                    "unlinked": 0, "conflicts": 1, "suspended": [], "last_run_id": RUN, "last_run_status": "completed",
                 }],
                 "recent_syncs": [run], "magnus_says": "The board is quiet.",
             }),
@@ -173,9 +175,15 @@ fn all() -> Vec<(&'static str, Value)> {
             }),
         ),
         ("ConflictOut", conflict),
-        ("Projects", json!({ "projects": [project] })),
+        (
+            "Projects",
+            json!({ "projects": [project], "total": 1, "next_cursor": null }),
+        ),
         ("ProjectOut", project),
-        ("UncertainList", json!({ "uncertain": [uncertain] })),
+        (
+            "UncertainList",
+            json!({ "uncertain": [uncertain], "total": 1, "next_cursor": null }),
+        ),
         ("UncertainOut", uncertain),
         ("Taken", json!({ "status": "accepted" })),
         (

@@ -38,6 +38,13 @@ pub struct ServiceOptions {
     pub origins: BTreeSet<String>,
     /// How many requests a second one client may send in the long run; it may send twice as many in a burst.
     pub requests_per_second: u32,
+    /// How many requests may be in work at once, without those that wait for a run or a tool and those that listen; a further
+    /// one is answered 503. `/health` is always answered.
+    pub requests_at_once: usize,
+    /// How many requests may wait for a run or a tool at once; a further one is answered 503.
+    pub waiting_at_once: usize,
+    /// How many clients may listen to live events at once; a further one is answered 503.
+    pub listeners_at_once: usize,
     /// How long a request may take that does not wait for a run.
     pub time_limit: Duration,
     /// How often a sign of life is sent to listeners.
@@ -72,6 +79,9 @@ impl ServiceOptions {
             hosts: BTreeSet::new(),
             origins: BTreeSet::new(),
             requests_per_second: 1_000,
+            requests_at_once: 128,
+            waiting_at_once: 256,
+            listeners_at_once: 512,
             time_limit: Duration::from_secs(30),
             heartbeat: Duration::from_secs(15),
             debounce: Duration::from_secs(2),

@@ -39,10 +39,11 @@ pub(crate) enum Kind {
     RunFailed,
     Unreachable,
     Unavailable,
+    Busy,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::Malformed,
         Self::Unauthenticated,
         Self::NotAllowed,
@@ -63,6 +64,7 @@ impl Kind {
         Self::RunFailed,
         Self::Unreachable,
         Self::Unavailable,
+        Self::Busy,
     ];
 
     /// The stable part of the type, the status, and the title.
@@ -131,6 +133,11 @@ impl Kind {
                 "unavailable",
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The service cannot answer now",
+            ),
+            Self::Busy => (
+                "busy",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The service has as much to do as it takes on",
             ),
         }
     }
@@ -259,7 +266,10 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.status();
-        if status.is_server_error() {
+        if self.kind == Kind::Busy {
+            // Told for each request that is refused: under load, a warning each would be load, too.
+            tracing::debug!(detail = %self.detail, "a request is sent away");
+        } else if status.is_server_error() {
             tracing::warn!(%status, kind = ?self.kind, detail = %self.detail, "a request failed");
         }
         let retry_after_seconds = self.retry_after_seconds;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use magnus_core::engine::Progress;
 use magnus_core::hub::Hub;
-use magnus_core::model::{ConnectionId, ConnectionSettings, Run, RunId};
+use magnus_core::model::{ConnectionId, ConnectionSettings, Run, RunId, Trigger};
 use magnus_core::orchestrator::Orchestrator;
-use magnus_core::store::ServiceStore;
+use magnus_core::store::{RunQuery, RunStanding, ServiceStore};
 
-use crate::access::limits::Buckets;
+use crate::access::limits::{Buckets, Places};
 use crate::access::token::Doorkeeper;
 use crate::events::feed::Feed;
 use crate::events::rate::Rates;
@@ -33,6 +33,20 @@ pub(crate) struct Shared {
     pub(crate) wakeups: Wakeups,
     pub(crate) doorkeeper: Doorkeeper,
     pub(crate) buckets: Buckets,
+    pub(crate) places: Places,
+}
+
+/// What goes on, in all processes on the hub.
+#[derive(Debug)]
+pub(crate) struct GoingOn {
+    /// How many runs go on.
+    pub(crate) in_progress: u64,
+    /// How many wait for their turn.
+    pub(crate) queued: u64,
+    /// How it stands with each connection, by name.
+    pub(crate) standings: Vec<RunStanding>,
+    /// The newest runs, newest first, their reports in brief.
+    pub(crate) recent: Vec<Run>,
 }
 
 impl Shared {
@@ -45,6 +59,7 @@ impl Shared {
         Arc::new(Self {
             doorkeeper: Doorkeeper::new(&options),
             buckets: Buckets::new(options.requests_per_second),
+            places: Places::new(&options),
             orchestrator,
             hub,
             metrics,
@@ -70,6 +85,21 @@ impl Shared {
         names(self.store()).await
     }
 
+    /// What goes on, with so many of the newest runs.
+    pub(crate) async fn going_on(&self, recent: usize) -> Result<GoingOn, Problem> {
+        // A run whose process died is not in progress.
+        self.store().interrupt_abandoned().await?;
+        let standings = self.store().run_standings().await?;
+        let page = self.store().run_page(RunQuery::default().page(recent, None)).await?;
+        let count = |is_so: fn(&RunStanding) -> bool| standings.iter().filter(|one| is_so(one)).count() as u64;
+        Ok(GoingOn {
+            in_progress: count(|one| one.in_progress),
+            queued: count(|one| one.queued),
+            standings,
+            recent: page.runs,
+        })
+    }
+
     /// How far a run has come, if it goes on here.
     pub(crate) fn progress(&self, run: RunId) -> Option<(Progress, Option<ProgressOut>)> {
         let progress = *self.orchestrator.progress(run)?.borrow();
@@ -83,6 +113,14 @@ impl Shared {
             self.progress(run.id)
         };
         RunOut::new(run, names, progress, form)
+    }
+
+    /// After a person decided something on a connection: where it is kept in real time, the run that carries it out begins at
+    /// once. A failure leaves it to the next one.
+    pub(crate) async fn carry_out(&self, connection: ConnectionId) {
+        if let Err(error) = self.orchestrator.nudge(self.store(), connection, Trigger::Ripple).await {
+            tracing::info!(%connection, %error, "what was decided waits for the next run");
+        }
     }
 
     /// After an edit of the hub: what is kept in real time follows at once. A failure leaves the connections due, which

@@ -108,6 +108,58 @@ async fn if_match_refuses_a_change_of_what_changed_meanwhile() {
 }
 
 #[tokio::test]
+async fn what_is_made_is_told_where_it_is_and_at_which_version() {
+    let bench = Bench::new();
+    let made = bench.post("/projects", json!({"name": "Garden"})).await.is(201);
+    let place = |answer: &Answer| answer.headers["location"].to_str().unwrap().to_owned();
+    let project = made.json()["id"].clone();
+    assert_eq!(place(&made), format!("/projects/{}", project.as_str().unwrap()));
+    let read = bench.get(&place(&made)).await.is(200);
+    assert_eq!(
+        (read.json(), &read.headers["etag"]),
+        (made.json(), &made.headers["etag"])
+    );
+    bench
+        .get("/projects/00000000-0000-7000-8000-000000000000")
+        .await
+        .is(404);
+
+    let body = json!({"project_id": project, "title": "Water"});
+    let send = || bench.with_header(Method::POST, "/tasks", ("idempotency-key", "a"), body.clone());
+    let (made, again) = (send().await.is(201), send().await.is(201));
+    for header in ["etag", "location"] {
+        assert_eq!(made.headers[header], again.headers[header]);
+    }
+    let read = bench.get(&place(&made)).await.is(200);
+    assert_eq!(
+        (read.json(), &read.headers["etag"]),
+        (made.json(), &made.headers["etag"])
+    );
+    // The tag is good for a change.
+    let tag = made.headers["etag"].to_str().unwrap();
+    bench
+        .with_header(
+            Method::PATCH,
+            &place(&made),
+            ("if-match", tag),
+            json!({"title": "Water daily"}),
+        )
+        .await
+        .is(200);
+
+    // Nested in a host's app, the place is below the path it is nested at.
+    let nested = axum::Router::new().nest("/magnus", bench.app.clone());
+    let request = support::request(Method::POST, "/magnus/projects", &json!({"name": "Moon"}));
+    let answer = tower::ServiceExt::oneshot(nested, request).await.unwrap();
+    assert!(
+        answer.headers()["location"]
+            .to_str()
+            .unwrap()
+            .starts_with("/magnus/projects/")
+    );
+}
+
+#[tokio::test]
 async fn a_request_that_is_sent_again_takes_effect_once() {
     let bench = Bench::new();
     let project = bench.project().await;

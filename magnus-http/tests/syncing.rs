@@ -459,30 +459,3 @@ async fn a_halted_run_shows_its_plan_and_is_confirmed_or_discarded() {
     );
     assert_eq!(bench.leantime.tickets().len(), 3);
 }
-
-#[tokio::test]
-async fn the_run_log_is_paged() {
-    let bench = Bench::new();
-    let id = bench.filled(0).await;
-    for _ in 0..5 {
-        bench.act(&format!("/connections/{id}/sync?wait=true")).await;
-    }
-    let mut seen = Vec::new();
-    let mut path = "/sync/runs?limit=2".to_owned();
-    loop {
-        let page = bench.get(&path).await.is(200).json();
-        seen.extend(page["runs"].as_array().unwrap().iter().map(|run| run["id"].clone()));
-        match page["next_cursor"].as_str() {
-            Some(cursor) => path = format!("/sync/runs?limit=2&cursor={cursor}"),
-            None => break,
-        }
-    }
-    let whole = bench.get("/sync/status").await.json();
-    let whole: Vec<_> = whole["recent_syncs"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|run| run["id"].clone())
-        .collect();
-    assert_eq!((seen.len(), seen), (5, whole));
-}

@@ -25,6 +25,7 @@ mod schema;
 mod search;
 mod service;
 mod settings;
+mod standing;
 mod tasks;
 mod upgrade;
 

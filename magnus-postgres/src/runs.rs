@@ -18,6 +18,11 @@ use crate::service::forget_old_events;
 
 const ABANDONED: &str = "the process that ran it ended without finishing it";
 
+/// The columns of a run whose report is read in brief, where it is kept so.
+pub(crate) const BRIEF: &str = "id, connection_id, request, status, cancel_requested, coalesce(brief, details) AS details, \
+                                items_synced, items_failed, conflicts_detected, error_message, queued_at, started_at, \
+                                completed_at";
+
 /// How often a request is tried that meets others which queue or claim at the same moment.
 const TRIES: u32 = 20;
 
@@ -259,11 +264,11 @@ async fn run_of(
     of: ConnectionId,
     state: RunState,
 ) -> Result<Option<Run>, StoreError> {
-    let row = sqlx::query(
-        schema.sql("SELECT * FROM {hub}.magnus_sync_log WHERE connection_id = $1 AND status = $2 FOR UPDATE"),
-    )
+    // The state stands in the statement: only so the index of the few runs in it is used, however long the log is.
+    let row = sqlx::query(schema.sql(&format!(
+        "SELECT * FROM {{hub}}.magnus_sync_log WHERE connection_id = $1 AND status = '{state}' FOR UPDATE"
+    )))
     .bind(of.as_uuid())
-    .bind(state.as_str())
     .fetch_optional(connection)
     .await
     .map_err(failed("read run"))?;
@@ -273,15 +278,15 @@ async fn run_of(
 const INSERT: &str = "
     INSERT INTO {hub}.magnus_sync_log
         (id, connection_id, request, status, cancel_requested, details, items_synced, items_failed,
-         conflicts_detected, error_message, queued_at, started_at, completed_at, sync_type, direction)
-    VALUES ($1, $2, $3::jsonb, $4, $5, $6::jsonb, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+         conflicts_detected, error_message, queued_at, started_at, completed_at, sync_type, direction, brief)
+    VALUES ($1, $2, $3::jsonb, $4, $5, $6::jsonb, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16::jsonb)
     ON CONFLICT DO NOTHING";
 
 const UPDATE: &str = "
     UPDATE {hub}.magnus_sync_log
     SET connection_id = $2, request = $3::jsonb, status = $4, cancel_requested = $5, details = $6::jsonb,
         items_synced = $7, items_failed = $8, conflicts_detected = $9, error_message = $10, queued_at = $11,
-        started_at = $12, completed_at = $13, sync_type = $14, direction = $15
+        started_at = $12, completed_at = $13, sync_type = $14, direction = $15, brief = $16::jsonb
     WHERE id = $1";
 
 /// Inserts a run; `false` if its place is taken.
@@ -330,6 +335,7 @@ async fn save(
         .bind(run.completed_at)
         .bind(sync_type(&run.request))
         .bind(run.request.direction.map(Direction::as_str))
+        .bind(to_jsonb(&run.report.brief(), "the report of a run")?)
         .execute(connection)
         .await
         .map_err(|error| unknown_connection(error, run.connection_id, operation))?;

@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
-use magnus_core::model::{AccessToken, ConnectionId, Run, RunId, RunState, Timestamp, TokenId};
+use magnus_core::model::{AccessToken, ConflictId, ConnectionId, Run, RunId, RunState, Timestamp, TokenId};
 use magnus_core::store::{
-    OnceAnswer, OnceEntry, OnceRequest, RunDigest, RunEvent, RunPage, RunQuery, ServiceStore, StoreError,
-    StoreErrorKind, TaskCounts, TaskSearch, TaskSearchPage,
+    ConflictPage, ConflictQuery, ConnectionCounts, OnceAnswer, OnceEntry, OnceRequest, RunDigest, RunEvent, RunPage,
+    RunQuery, RunStanding, ServiceStore, StoreError, StoreErrorKind, TaskCounts, TaskSearch, TaskSearchPage,
 };
 use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
@@ -13,8 +13,9 @@ use sqlx::postgres::PgRow;
 use crate::columns::{Columns, text};
 use crate::error::{failed, patiently};
 use crate::open::finish;
+use crate::runs::BRIEF;
 use crate::schema::Schema;
-use crate::{PostgresStore, runs, search};
+use crate::{PostgresStore, runs, search, standing};
 
 #[async_trait]
 impl ServiceStore for PostgresStore {
@@ -27,14 +28,19 @@ impl ServiceStore for PostgresStore {
     }
 
     async fn run_page(&self, query: RunQuery) -> Result<RunPage, StoreError> {
-        let after = match query.after {
-            Some(_) => "(queued_at, id) < (SELECT queued_at, id FROM {hub}.magnus_sync_log WHERE id = $3::uuid)",
-            None => "$3::uuid IS NULL",
-        };
+        // What is not asked for has no part in the condition but the type of its parameter: else no plan that serves every
+        // query could use an index.
+        let wanted = |is_given: bool, condition, absent| if is_given { condition } else { absent };
+        let connection = wanted(query.connection_id.is_some(), "connection_id = $1", "$1::uuid IS NULL");
+        let state = wanted(query.state.is_some(), "status = $2", "$2::text IS NULL");
+        let after = wanted(
+            query.after.is_some(),
+            "(queued_at, id) < (SELECT queued_at, id FROM {hub}.magnus_sync_log WHERE id = $3::uuid)",
+            "$3::uuid IS NULL",
+        );
         let statement = format!(
-            "SELECT * FROM {{hub}}.magnus_sync_log
-             WHERE connection_id IS NOT NULL AND ($1::uuid IS NULL OR connection_id = $1)
-               AND ($2::text IS NULL OR status = $2) AND {after}
+            "SELECT {BRIEF} FROM {{hub}}.magnus_sync_log
+             WHERE connection_id IS NOT NULL AND {connection} AND {state} AND {after}
              ORDER BY queued_at DESC, id DESC LIMIT $4"
         );
         let limit = query.effective_limit();
@@ -60,9 +66,10 @@ impl ServiceStore for PostgresStore {
             .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             .await
             .map_err(failed(OPERATION))?;
-        let newest = sqlx::query(self.sql(
-            "SELECT * FROM {hub}.magnus_sync_log WHERE connection_id = $1 ORDER BY queued_at DESC, id DESC LIMIT 1",
-        ))
+        let newest = sqlx::query(self.sql(&format!(
+            "SELECT {BRIEF} FROM {{hub}}.magnus_sync_log WHERE connection_id = $1
+             ORDER BY queued_at DESC, id DESC LIMIT 1"
+        )))
         .bind(id)
         .fetch_optional(&mut *transaction)
         .await
@@ -102,6 +109,23 @@ impl ServiceStore for PostgresStore {
             asked_by_person,
             failures_in_a_row: u32::try_from(failures.count()).unwrap_or(RunDigest::MOST_FAILURES),
         })
+    }
+
+    async fn run_standings(&self) -> Result<Vec<RunStanding>, StoreError> {
+        standing::of_runs(self).await
+    }
+
+    async fn connection_counts(&self) -> Result<Vec<ConnectionCounts>, StoreError> {
+        standing::counts(self).await
+    }
+
+    async fn conflict_page(
+        &self,
+        query: ConflictQuery,
+        limit: usize,
+        after: Option<ConflictId>,
+    ) -> Result<ConflictPage, StoreError> {
+        standing::conflict_page(self, &query, limit, after).await
     }
 
     async fn prune_runs(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {

@@ -20,6 +20,7 @@ mod runs;
 mod search;
 mod service;
 mod settings;
+mod standing;
 mod tasks;
 
 pub use magnus_seal::{MasterKey, MasterKeyError, SealedSecretStore};

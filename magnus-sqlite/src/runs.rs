@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use magnus_core::model::{ConnectionId, Run, RunId, RunReport, RunRequest, RunState, Timestamp};
 use magnus_core::store::{Enqueued, Fence, RunStore, StoreError, StoreErrorKind};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{SqliteConnection, SqliteExecutor};
+use sqlx::{AssertSqlSafe, SqliteConnection, SqliteExecutor};
 
 use crate::SqliteStore;
 use crate::columns::{Columns, to_json};
@@ -16,6 +16,10 @@ use crate::open::finish;
 use crate::service::forget_old_events;
 
 const ABANDONED: &str = "the process that ran it ended without finishing it";
+
+/// The columns of a run whose report is read in brief, where it is kept so.
+pub(crate) const BRIEF: &str = "id, connection_id, request, status, cancel_requested, coalesce(brief, details) AS details, \
+                                error_message, queued_at, started_at, completed_at";
 
 #[async_trait]
 impl RunStore for SqliteStore {
@@ -223,9 +227,10 @@ async fn run_of(
     of: ConnectionId,
     state: RunState,
 ) -> Result<Option<Run>, StoreError> {
-    let row = sqlx::query("SELECT * FROM magnus_sync_log WHERE connection_id = ? AND status = ?")
+    // The state stands in the statement: only so the index of the few runs in it is used, however long the log is.
+    let statement = format!("SELECT * FROM magnus_sync_log WHERE connection_id = ? AND status = '{state}'");
+    let row = sqlx::query(AssertSqlSafe(statement))
         .bind(of.to_string())
-        .bind(state.as_str())
         .fetch_optional(connection)
         .await
         .map_err(failed("read run"))?;
@@ -238,11 +243,11 @@ async fn save(connection: &mut SqliteConnection, run: &Run, operation: &'static 
     sqlx::query(
         "INSERT INTO magnus_sync_log
             (id, connection_id, request, status, cancel_requested, details, items_synced, items_failed,
-             conflicts_detected, error_message, queued_at, started_at, completed_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+             conflicts_detected, error_message, queued_at, started_at, completed_at, brief)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
          ON CONFLICT (id) DO UPDATE
          SET request = ?3, status = ?4, cancel_requested = ?5, details = ?6, items_synced = ?7, items_failed = ?8,
-             conflicts_detected = ?9, error_message = ?10, started_at = ?12, completed_at = ?13",
+             conflicts_detected = ?9, error_message = ?10, started_at = ?12, completed_at = ?13, brief = ?14",
     )
     .bind(run.id.to_string())
     .bind(run.connection_id.to_string())
@@ -257,6 +262,7 @@ async fn save(connection: &mut SqliteConnection, run: &Run, operation: &'static 
     .bind(to_text(run.queued_at))
     .bind(optional_to_text(run.started_at))
     .bind(optional_to_text(run.completed_at))
+    .bind(to_json(&run.report.brief(), "the report of a run")?)
     .execute(connection)
     .await
     .map_err(|error| unknown_connection(error, run.connection_id, operation))?;

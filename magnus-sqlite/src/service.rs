@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
-use magnus_core::model::{AccessToken, ConnectionId, Run, RunState, Timestamp, TokenId};
+use magnus_core::model::{AccessToken, ConflictId, ConnectionId, Run, RunState, Timestamp, TokenId};
 use magnus_core::store::{
-    OnceAnswer, OnceEntry, OnceRequest, RunDigest, RunEvent, RunPage, RunQuery, ServiceStore, StoreError,
-    StoreErrorKind, TaskCounts, TaskSearch, TaskSearchPage,
+    ConflictPage, ConflictQuery, ConnectionCounts, OnceAnswer, OnceEntry, OnceRequest, RunDigest, RunEvent, RunPage,
+    RunQuery, RunStanding, ServiceStore, StoreError, StoreErrorKind, TaskCounts, TaskSearch, TaskSearchPage,
 };
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, SqliteConnection};
@@ -14,7 +14,8 @@ use crate::columns::Columns;
 use crate::error::failed;
 use crate::instant::to_text;
 use crate::open::finish;
-use crate::{SqliteStore, runs, search};
+use crate::runs::BRIEF;
+use crate::{SqliteStore, runs, search, standing};
 
 #[async_trait]
 impl ServiceStore for SqliteStore {
@@ -40,7 +41,7 @@ impl ServiceStore for SqliteStore {
         }
         // Built of fixed parts; what is asked for is bound.
         let statement = format!(
-            "SELECT * FROM magnus_sync_log WHERE {} ORDER BY queued_at DESC, id DESC LIMIT ?4",
+            "SELECT {BRIEF} FROM magnus_sync_log WHERE {} ORDER BY queued_at DESC, id DESC LIMIT ?4",
             wanted.join(" AND ")
         );
         let limit = query.effective_limit();
@@ -62,9 +63,9 @@ impl ServiceStore for SqliteStore {
         let id = connection.to_string();
         // One transaction: all of it belongs together.
         let mut transaction = self.readers().begin().await.map_err(failed(OPERATION))?;
-        let newest = sqlx::query(
-            "SELECT * FROM magnus_sync_log WHERE connection_id = ? ORDER BY queued_at DESC, id DESC LIMIT 1",
-        )
+        let newest = sqlx::query(AssertSqlSafe(format!(
+            "SELECT {BRIEF} FROM magnus_sync_log WHERE connection_id = ? ORDER BY queued_at DESC, id DESC LIMIT 1"
+        )))
         .bind(&id)
         .fetch_optional(&mut *transaction)
         .await
@@ -108,6 +109,23 @@ impl ServiceStore for SqliteStore {
             asked_by_person,
             failures_in_a_row: u32::try_from(failures.count()).unwrap_or(RunDigest::MOST_FAILURES),
         })
+    }
+
+    async fn run_standings(&self) -> Result<Vec<RunStanding>, StoreError> {
+        standing::of_runs(self).await
+    }
+
+    async fn connection_counts(&self) -> Result<Vec<ConnectionCounts>, StoreError> {
+        standing::counts(self).await
+    }
+
+    async fn conflict_page(
+        &self,
+        query: ConflictQuery,
+        limit: usize,
+        after: Option<ConflictId>,
+    ) -> Result<ConflictPage, StoreError> {
+        standing::conflict_page(self, &query, limit, after).await
     }
 
     async fn prune_runs(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {

@@ -4,11 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt as _;
 use clap::Args;
 use magnus_core::orchestrator::Orchestrator;
 use magnus_core::queue::RunQueue;
-use magnus_http::{RemoteCalls, ServiceOptions};
+use magnus_http::{RemoteCalls, ServerLimits, ServiceOptions};
 use magnus_postgres::{GraphileQueue, PostgresExchange};
 use magnus_seal::SealedSecretStore;
 use secrecy::SecretString;
@@ -56,6 +55,15 @@ pub(crate) struct Arguments {
     /// The most runs that go on at once
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1000))]
     concurrency: u16,
+    /// The most connections at once; who comes later is answered 503
+    #[arg(long, default_value_t = 768, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    max_connections: u32,
+    /// The most requests in work at once, besides those that wait for a run or listen; further ones are answered 503
+    #[arg(long, default_value_t = 128, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    max_requests: u32,
+    /// The most clients that listen to live events at once; further ones are answered 503
+    #[arg(long, default_value_t = 512, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    max_listeners: u32,
     /// Only answer; runs are left to `magnus worker`, on a hub on Postgres
     #[arg(long)]
     no_runs: bool,
@@ -83,20 +91,9 @@ pub(crate) async fn run(database: Option<&str>, arguments: Arguments) -> Result<
     let switch = Switch::new(magnus_http::unavailable(
         "the hub's database cannot be opened; it is tried again",
     ));
-    let service = {
-        let switch = switch.router();
-        let end = end.clone();
-        let listener = listener.tap_io(|stream| {
-            // Events are small and must not wait for more.
-            let _set = stream.set_nodelay(true);
-        });
-        tokio::spawn(async move {
-            let service = switch.into_make_service_with_connect_info::<SocketAddr>();
-            axum::serve(listener, service)
-                .with_graceful_shutdown(end.cancelled_owned())
-                .await
-        })
-    };
+    let mut limits = ServerLimits::default();
+    limits.connections = count(arguments.max_connections);
+    let service = tokio::spawn(magnus_http::serve(listener, switch.router(), limits, end.clone()));
     let work = work(house, database, &arguments, token, &switch, &end, address);
     let begun = tokio::select! {
         begun = work => Some(begun?),
@@ -186,6 +183,8 @@ async fn work(
     options.admin_token = token;
     options.origins = arguments.origin.iter().cloned().collect();
     options.allow_link_local = arguments.allow_link_local;
+    options.requests_at_once = count(arguments.max_requests);
+    options.listeners_at_once = count(arguments.max_listeners);
     options.remote_calls = calls;
     options.shutdown = end.child_token();
     let hosts = arguments.host.iter().map(|host| host.to_ascii_lowercase());
@@ -204,6 +203,10 @@ async fn work(
         ready();
     }
     Ok((house, orchestrator))
+}
+
+fn count(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 /// Where workers hear of runs.
@@ -262,6 +265,9 @@ fn tell_settings(database: Option<&str>, arguments: &Arguments, address: SocketA
         origins = ?arguments.origin,
         allow_link_local = arguments.allow_link_local,
         concurrency = arguments.concurrency,
+        max_connections = arguments.max_connections,
+        max_requests = arguments.max_requests,
+        max_listeners = arguments.max_listeners,
         grace_seconds = arguments.grace,
         token_from_environment = has_admin_token,
         "magnus {} begins",

@@ -1,6 +1,8 @@
 //! `magnus set`: changes a connection's settings or key.
 
 use clap::Args;
+use magnus_core::hub::Hub;
+use magnus_core::model::ConnectionSettings;
 use serde_json::json;
 
 use super::connect;
@@ -12,7 +14,7 @@ use crate::{names, options};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Settings: name, url, direction, frequency, enabled.
+Settings: name, url (on another server: along with its key), direction, frequency, enabled.
 Options: projects (all, mapped), deletions (keep, archive, delete), match (exact_title, none, ask),
   conflicts (manual, hub_wins, external_wins, newest_wins), guard.<deletions|overwrites|creations>.<count|percent>,
   status_map.<tool status>, priority_map.<tool priority>, user_map.<tool user>, time_zone, notify, tool.<option>")]
@@ -38,6 +40,11 @@ pub(crate) async fn run(house: &House, arguments: Arguments) -> Result<Answer, F
     for assignment in &arguments.assignments {
         options::assign(&mut wanted, assignment).map_err(|error| Failure::from(error).about(&before.name))?;
     }
+    if new_key.is_none() && !wanted.same_origin(&before) {
+        // Before anything is opened: the key that is kept was given for the old server, and is not shown to the new one.
+        let why = Hub::KEY_FOR_ANOTHER_SERVER;
+        return Err(Failure::usage(format!("{why}, with --key-env VARIABLE or --key-stdin")).about(&before.name));
+    }
     let secrets = house.secrets()?;
     let key = match &new_key {
         Some(key) => Some(key.clone()),
@@ -56,21 +63,16 @@ pub(crate) async fn run(house: &House, arguments: Arguments) -> Result<Answer, F
         }
         None => {}
     }
-    // A process that has the connection open goes on with the old key unless the settings change too.
-    let renewed_at = new_key.is_some().then(chrono::Utc::now);
-    if let Some(key) = new_key {
-        secrets.put(before.id, key).await?;
-    }
     let assignments = arguments.assignments;
-    let change = |settings: &mut magnus_core::model::ConnectionSettings| {
-        if let Some(now) = renewed_at {
-            settings.updated_at = now;
-        }
+    let change = |settings: &mut ConnectionSettings| {
         assignments
             .iter()
             .try_for_each(|assignment| options::assign(settings, assignment))
     };
-    let saved = house.hub.edit_connection(before.id, change).await?;
+    let hub = &house.hub;
+    let saved = hub
+        .change_connection(before.id, change, new_key, secrets.as_ref())
+        .await?;
     let text = format!("connection {:?} is changed; it holds from the next sync on", saved.name);
     Answer::new(text, &json!({ "connection": saved }))
 }

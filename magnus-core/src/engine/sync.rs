@@ -139,18 +139,26 @@ impl Engine {
     /// # Errors
     /// `UnknownConnection`, `NoSecret`, and those of [`Engine::connect`].
     pub async fn open(&self, id: ConnectionId) -> Result<(ConnectionSettings, Arc<dyn Connection>), RunError> {
-        let settings = self.settings(id).await?;
+        let mut settings = self.settings(id).await?;
         let mut open = self.open.lock().await;
-        if let Some((revision, connection)) = open.get(&id)
-            && *revision == settings.revision
-        {
-            return Ok((settings, Arc::clone(connection)));
-        }
-        let secret = self
-            .secrets
-            .get(id)
-            .await
-            .map_err(|error| RunError::from(error).with_connection(id))?;
+        let secret = loop {
+            if let Some((revision, connection)) = open.get(&id)
+                && *revision == settings.revision
+            {
+                return Ok((settings, Arc::clone(connection)));
+            }
+            let secret = self
+                .secrets
+                .get(id)
+                .await
+                .map_err(|error| RunError::from(error).with_connection(id))?;
+            let now = self.settings(id).await?;
+            if now.revision == settings.revision {
+                break secret;
+            }
+            // Somebody changed the connection in between: its key may be one for another server than these settings say.
+            settings = now;
+        };
         let Some(secret) = secret else {
             let message = format!(
                 "there is no key for connection {:?}; connect it again with a key",

@@ -4,11 +4,22 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 
 use super::MemoryStore;
-use crate::model::{AccessToken, ConnectionId, IntentState, Run, RunId, RunState, Timestamp, TokenId, Trigger};
-use crate::store::{
-    OnceAnswer, OnceEntry, OnceRequest, RunDigest, RunEvent, RunPage, RunQuery, ServiceStore, StoreError,
-    StoreErrorKind, TaskCounts, TaskCursor, TaskSearch, TaskSearchPage, TaskSource,
+use crate::model::{
+    AccessToken, Conflict, ConflictId, ConflictState, ConnectionId, IntentState, LinkState, Run, RunId, RunState,
+    Timestamp, TokenId, Trigger,
 };
+use crate::store::{
+    ConflictPage, ConflictQuery, ConnectionCounts, LinkStore, OnceAnswer, OnceEntry, OnceRequest, RunDigest, RunEvent,
+    RunPage, RunQuery, RunStanding, ServiceStore, SettingsStore, StoreError, StoreErrorKind, TaskCounts, TaskCursor,
+    TaskSearch, TaskSearchPage, TaskSource,
+};
+
+fn in_brief(run: &Run) -> Run {
+    Run {
+        report: run.report.brief(),
+        ..run.clone()
+    }
+}
 
 #[async_trait]
 impl ServiceStore for MemoryStore {
@@ -37,7 +48,7 @@ impl ServiceStore for MemoryStore {
         let limit = query.effective_limit();
         let next = (runs.len() > limit).then(|| runs[limit - 1].id);
         Ok(RunPage {
-            runs: runs.into_iter().take(limit).cloned().collect(),
+            runs: runs.into_iter().take(limit).map(in_brief).collect(),
             next,
         })
     }
@@ -57,10 +68,68 @@ impl ServiceStore for MemoryStore {
             .take(RunDigest::MOST_FAILURES as usize)
             .take_while(|run| run.state == RunState::Failed);
         Ok(RunDigest {
-            newest: runs.first().map(|run| (*run).clone()),
+            newest: runs.first().map(|run| in_brief(run)),
             last_success_at: runs.iter().find(is_success).and_then(|run| run.completed_at),
             asked_by_person: runs.iter().any(|run| run.request.trigger == Trigger::Manual),
             failures_in_a_row: u32::try_from(failures.count()).unwrap_or(RunDigest::MOST_FAILURES),
+        })
+    }
+
+    async fn run_standings(&self) -> Result<Vec<RunStanding>, StoreError> {
+        let connections = self.connections().await?;
+        let tables = self.tables();
+        let standing = |id: ConnectionId| {
+            let of_it = || tables.runs.values().filter(|run| run.connection_id == id);
+            let newest = of_it().max_by_key(|run| (run.queued_at, run.id));
+            RunStanding {
+                connection_id: id,
+                newest: newest.map(|run| (run.id, run.state)),
+                in_progress: of_it().any(|run| run.state == RunState::Started),
+                queued: of_it().any(|run| run.state == RunState::Queued),
+            }
+        };
+        Ok(connections.into_iter().map(|settings| standing(settings.id)).collect())
+    }
+
+    async fn connection_counts(&self) -> Result<Vec<ConnectionCounts>, StoreError> {
+        let connections = self.connections().await?;
+        let tables = self.tables();
+        let count = |id: ConnectionId| {
+            let links = tables.all_links().filter(|link| link.connection_id == id);
+            let (live, other): (Vec<_>, Vec<_>) = links.partition(|link| link.state == LinkState::Live);
+            let is_open = |state| state == ConflictState::Open;
+            let conflicts = tables.all_conflicts().filter(|conflict| conflict.connection_id == id);
+            ConnectionCounts {
+                connection_id: id,
+                linked: live.len() as u64,
+                unlinked: other.len() as u64,
+                open_conflicts: conflicts.filter(|conflict| is_open(conflict.state)).count() as u64,
+            }
+        };
+        Ok(connections.into_iter().map(|settings| count(settings.id)).collect())
+    }
+
+    async fn conflict_page(
+        &self,
+        query: ConflictQuery,
+        limit: usize,
+        after: Option<ConflictId>,
+    ) -> Result<ConflictPage, StoreError> {
+        let mut found = self.conflicts(query).await?;
+        let total = found.len() as u64;
+        if let Some(after) = after {
+            // One that was settled since keeps its place, also where only open ones are listed.
+            let place = |conflict: &Conflict| (conflict.created_at, conflict.id);
+            let after = self.conflict(after).await?.as_ref().map(place);
+            found.retain(|conflict| after.is_some_and(|after| place(conflict) < after));
+        }
+        let has_more = found.len() > limit;
+        found.truncate(limit);
+        let next = found.last().filter(|_| has_more).map(|conflict| conflict.id);
+        Ok(ConflictPage {
+            conflicts: found,
+            total,
+            next,
         })
     }
 

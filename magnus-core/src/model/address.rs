@@ -21,9 +21,46 @@ pub(super) fn canonical(url: &str) -> String {
     format!("{scheme}://{host}{path}")
 }
 
+/// Scheme, host and port of an address in one spelling: the server that it leads to.
+///
+/// Where the text up to the path is the same, so is the server, whatever a parser makes of that text; of two texts that
+/// differ it is not known, and they count as two servers.
+pub(super) fn origin(url: &str) -> String {
+    let mut url = canonical(url);
+    if let Some(authority) = url.find("://").map(|scheme| scheme + 3) {
+        let end = url[authority..].find('/').map_or(url.len(), |path| authority + path);
+        url.truncate(end);
+    }
+    url
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_path_is_no_part_of_the_origin_and_everything_before_it_is() {
+        for same in [
+            "https://example.org",
+            "https://Example.org:443/",
+            "https://example.org/a/b?c://d",
+        ] {
+            assert_eq!(origin(same), "https://example.org", "{same}");
+        }
+        for other in [
+            "http://example.org",
+            "https://example.org:8443/a",
+            "https://example.org@evil.example/",
+            "https://example.org\\.evil.example/",
+            "https://example.org?.evil.example/",
+            "https://sub.example.org",
+            "https:example.org",
+            "https:/\\example.org/",
+            "",
+        ] {
+            assert_ne!(origin(other), "https://example.org", "{other}");
+        }
+    }
 
     #[test]
     fn spellings_of_one_instance_are_one_address() {

@@ -266,6 +266,25 @@ impl RunReport {
     /// The most items that a report lists.
     pub const MAX_ITEMS: usize = 1000;
 
+    /// The most items that a report in brief lists.
+    pub const MAX_BRIEF_ITEMS: usize = 10;
+
+    /// The report as lists of runs show it: with its first items, the rest counted as omitted, and without its plan.
+    /// A long log is looked at all the time, and in full a report may be as large as everything else on the page.
+    #[must_use]
+    pub fn brief(&self) -> Self {
+        let shown = self.items.len().min(Self::MAX_BRIEF_ITEMS);
+        Self {
+            counts: self.counts,
+            items: self.items[..shown].to_vec(),
+            items_omitted: self.items_omitted + (self.items.len() - shown) as u64,
+            problems: self.problems.clone(),
+            hub_changes: self.hub_changes,
+            remote_writes: self.remote_writes,
+            plan: None,
+        }
+    }
+
     /// Adds an item, or counts it as omitted beyond the limit.
     pub fn push_item(&mut self, item: ItemOutcome) {
         if self.items.len() < Self::MAX_ITEMS {
@@ -333,5 +352,29 @@ mod tests {
         assert!(!undo.merged(&RunRequest::undoing(id, first)).sync);
         let both = undo.merged(&RunRequest::undoing(id, second)).merged(&pull);
         assert_eq!((both.undo, both.sync), (vec![first, second], true));
+    }
+
+    #[test]
+    fn a_report_in_brief_counts_what_it_leaves_out() {
+        let mut report = RunReport {
+            plan: Some(serde_json::json!({})),
+            items_omitted: 5,
+            ..RunReport::default()
+        };
+        assert_eq!(report.brief().items_omitted, 5);
+        for number in 0..12 {
+            report.push_item(ItemOutcome {
+                task_id: None,
+                external_id: None,
+                title: number.to_string(),
+                outcome: "created".to_owned(),
+                detail: String::new(),
+                reason: None,
+            });
+        }
+        let brief = report.brief();
+        assert_eq!((brief.items.len(), brief.items_omitted, &brief.plan), (10, 7, &None));
+        assert_eq!(brief.items[..], report.items[..10]);
+        assert_eq!(brief.brief(), brief);
     }
 }

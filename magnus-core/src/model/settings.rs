@@ -235,6 +235,13 @@ impl ConnectionSettings {
     pub fn same_instance(&self, other: &Self) -> bool {
         self.tool == other.tool && address::canonical(&self.url) == address::canonical(&other.url)
     }
+
+    /// Whether both lead to the same server: to scheme, host and port of the one. A key that was given for one server is
+    /// not sent to another.
+    #[must_use]
+    pub fn same_origin(&self, other: &Self) -> bool {
+        address::origin(&self.url) == address::origin(&other.url)
+    }
 }
 
 #[cfg(test)]

@@ -23,8 +23,8 @@ pub use error::{StoreError, StoreErrorKind};
 pub use lease::{Fence, Lease, LeaseAnswer};
 pub use query::{ConflictQuery, Enqueued, TaskPage, TaskQuery};
 pub use service::{
-    OnceAnswer, OnceEntry, OnceRequest, RunDigest, RunEvent, RunPage, RunQuery, ServiceStore, TaskCounts, TaskCursor,
-    TaskOrder, TaskSearch, TaskSearchPage, TaskSource,
+    ConflictPage, ConnectionCounts, OnceAnswer, OnceEntry, OnceRequest, RunDigest, RunEvent, RunPage, RunQuery,
+    RunStanding, ServiceStore, TaskCounts, TaskCursor, TaskOrder, TaskSearch, TaskSearchPage, TaskSource,
 };
 
 /// Projects and tasks of the hub.

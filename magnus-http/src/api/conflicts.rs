@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use axum::Json;
 use axum::extract::State;
-use magnus_core::model::{Conflict, ConflictId, ConnectionId, Resolution, Task, TaskId, Trigger};
+use magnus_core::model::{Conflict, ConflictId, ConnectionId, Resolution, Task, TaskId};
 use magnus_core::store::ConflictQuery;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -49,20 +49,11 @@ pub(crate) async fn list(
     query.open_only = !params.all;
     let limit = cursor::limit(params.limit, 100, 1000)?;
     let after: Option<ConflictId> = cursor::read(params.cursor.as_deref())?;
-    let found = app.store().conflicts(query).await?;
-    let from = match after {
-        None => 0,
-        Some(after) => found
-            .iter()
-            .position(|conflict| conflict.id == after)
-            .map_or(found.len(), |at| at + 1),
-    };
-    let page: Vec<Conflict> = found.iter().skip(from).take(limit).cloned().collect();
-    let next = page.last().filter(|_| from + page.len() < found.len());
+    let page = app.store().conflict_page(query, limit, after).await?;
     Ok(Json(Conflicts {
-        next_cursor: next.map(|conflict| cursor::write(&conflict.id)),
-        total: found.len() as u64,
-        conflicts: conflicts_out(&app, &page).await?,
+        next_cursor: page.next.map(|next| cursor::write(&next)),
+        total: page.total,
+        conflicts: conflicts_out(&app, &page.conflicts).await?,
     }))
 }
 
@@ -104,10 +95,7 @@ pub(crate) async fn resolve(
         _ => return Err(Problem::invalid("resolution", "expected hub, external or merged")),
     };
     let settled = app.hub.resolve(id, resolution, "a person, over HTTP").await?;
-    let connection = settled.connection_id;
-    if let Err(error) = app.orchestrator.nudge(app.store(), connection, Trigger::Ripple).await {
-        tracing::info!(%connection, %error, "what was settled waits for the next run");
-    }
+    app.carry_out(settled.connection_id).await;
     let out = conflicts_out(&app, std::slice::from_ref(&settled)).await?.pop();
     Ok(Json(Resolved {
         status: "resolved".to_owned(),

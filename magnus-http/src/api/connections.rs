@@ -6,15 +6,16 @@ use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use magnus_core::connection::{ConnectionError, ConnectionErrorKind, Identity};
 use magnus_core::engine::{RunError, RunErrorKind};
-use magnus_core::hub::{HubError, HubErrorKind};
+use magnus_core::hub::{Hub, HubError, HubErrorKind};
 use magnus_core::model::{ConnectionId, ConnectionOptions, ConnectionSettings, ToolName};
 use magnus_core::store::OnceAnswer;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
+use super::cursor::PageParams;
 use super::once::{self, Once};
 use crate::access::address;
-use crate::extract::{Body, Id, Raw, from_json, word};
+use crate::extract::{Body, Id, Params, Raw, from_json, word};
 use crate::problem::{Kind, Problem, ProblemOut};
 use crate::shape::connection::{Connected, ConnectionIn, ConnectionOut, ConnectionPatch, Connections, Tested};
 use crate::shape::value::check_name;
@@ -25,17 +26,25 @@ async fn out(app: &Shared, settings: &ConnectionSettings) -> Result<ConnectionOu
     Ok(ConnectionOut::new(settings, &digest))
 }
 
-/// All connections
-#[utoipa::path(get, path = "/connections", tag = "connections", responses(
-    (status = 200, description = "All connections, by name, with their state and next run", body = Connections)))]
-pub(crate) async fn list(State(app): State<App>) -> Result<Json<Connections>, Problem> {
+/// Connections
+#[utoipa::path(get, path = "/connections", tag = "connections", params(PageParams), responses(
+    (status = 200, description = "A page of connections, by name, with their state and next run", body = Connections)))]
+pub(crate) async fn list(
+    State(app): State<App>,
+    Params(params): Params<PageParams>,
+) -> Result<Json<Connections>, Problem> {
+    let all = app.store().connections().await?;
+    let total = all.len() as u64;
+    let (page, next_cursor) = params.page(all, |settings| settings.name.clone())?;
     let mut connections = Vec::new();
-    for settings in app.store().connections().await? {
-        connections.push(out(&app, &settings).await?);
+    for settings in &page {
+        connections.push(out(&app, settings).await?);
     }
     let tools = app.options.opener.tools();
     Ok(Json(Connections {
         connections,
+        total,
+        next_cursor,
         tools: tools.iter().map(ToString::to_string).collect(),
     }))
 }
@@ -65,7 +74,7 @@ pub(crate) async fn add(State(app): State<App>, headers: HeaderMap, body: BodyBy
         Once::Do(task) => task,
     };
     let answer = connect(&app, ConnectionId::from_uuid(task.id), &body.0).await;
-    task.end(&app, answer).await
+    task.end(&app, answer).await.map(once::respond)
 }
 
 /// A JSON body that is needed as bytes too.
@@ -192,7 +201,8 @@ fn options(before: &ConnectionOptions, changes: &Map<String, Value>) -> Result<C
 
 /// Change a connection
 ///
-/// A new key or address is tested before it is kept. What changes holds from the next run on.
+/// A new key or address is tested before it is kept. What changes holds from the next run on. A key is never sent to
+/// another server than the one it was given for: an `instance_url` of another origin takes an `api_key` along with it.
 #[utoipa::path(patch, path = "/connections/{id}", tag = "connections", request_body = ConnectionPatch, params(
     ("id" = uuid::Uuid, Path, description = "The connection")), responses(
     (status = 200, description = "The connection as it is now", body = ConnectionOut),
@@ -216,6 +226,10 @@ pub(crate) async fn change(
     if let Some(Some(secret)) = &patch.webhook_secret {
         check_secret("webhook_secret", secret)?;
     }
+    if patch.api_key.is_none() && !wanted.same_origin(&before) {
+        // Before anything is opened: the key that is kept was given for the old server, and is not shown to the new one.
+        return Err(Problem::invalid("api_key", Hub::KEY_FOR_ANOTHER_SERVER));
+    }
     let stored = match &patch.api_key {
         Some(key) => Some(key.clone()),
         None => app.options.secrets.get(id).await?,
@@ -236,21 +250,11 @@ pub(crate) async fn change(
             None => app.options.webhook_secrets.delete(id).await?,
         }
     }
-    if let Some(key) = &patch.api_key {
-        app.options.secrets.put(id, key.clone()).await?;
-    }
-    let now = app.options.clock.now();
-    let saved = app
-        .hub
-        .edit_connection(id, |settings| {
-            apply(settings, &patch).map_err(|problem| HubError::new(HubErrorKind::Invalid, problem.detail()))?;
-            if patch.api_key.is_some() {
-                // A connection that is open with the old key is opened anew.
-                settings.updated_at = now;
-            }
-            Ok(())
-        })
-        .await?;
+    let change = |settings: &mut ConnectionSettings| {
+        apply(settings, &patch).map_err(|problem| HubError::new(HubErrorKind::Invalid, problem.detail()))
+    };
+    let (key, secrets) = (patch.api_key.clone(), app.options.secrets.as_ref());
+    let saved = app.hub.change_connection(id, change, key, secrets).await?;
     out(&app, &saved).await.map(Json)
 }
 

@@ -1,7 +1,8 @@
 //! Where the next page of a list starts: opaque to clients.
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
 
 use crate::problem::Problem;
 
@@ -38,9 +39,63 @@ pub(crate) fn limit(given: Option<u32>, default: usize, most: usize) -> Result<u
     }
 }
 
+/// Which page.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct PageParams {
+    /// At most this many, 1 to 1000.
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<u32>,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+impl PageParams {
+    /// The page of a list that is in the order of its keys, and where the next one starts.
+    pub(crate) fn page<T, K>(&self, all: Vec<T>, key: impl Fn(&T) -> K) -> Result<(Vec<T>, Option<String>), Problem>
+    where
+        K: Ord + Serialize + DeserializeOwned,
+    {
+        page(all, key, limit(self.limit, 100, 1000)?, self.cursor.as_deref())
+    }
+}
+
+fn page<T, K>(
+    all: Vec<T>,
+    key: impl Fn(&T) -> K,
+    limit: usize,
+    cursor: Option<&str>,
+) -> Result<(Vec<T>, Option<String>), Problem>
+where
+    K: Ord + Serialize + DeserializeOwned,
+{
+    let after: Option<K> = read(cursor)?;
+    let mut page: Vec<T> = all
+        .into_iter()
+        // By the key and not by a number: what was added or removed in between moves nothing.
+        .filter(|item| after.as_ref().is_none_or(|after| key(item) > *after))
+        .take(limit.saturating_add(1))
+        .collect();
+    let has_more = page.len() > limit;
+    page.truncate(limit);
+    let next = page.last().filter(|_| has_more).map(|last| write(&key(last)));
+    Ok((page, next))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_item_is_on_one_page_whatever_goes_meanwhile() {
+        let (first, next) = page(vec![1, 2, 3, 4, 5], |item| *item, 2, None).unwrap();
+        assert_eq!(first, [1, 2]);
+        let (second, next) = page(vec![1, 3, 4, 5], |item| *item, 2, next.as_deref()).unwrap();
+        assert_eq!(second, [3, 4]);
+        let (last, next) = page(vec![1, 3, 4, 5], |item| *item, 2, next.as_deref()).unwrap();
+        assert_eq!((last, next), (vec![5], None));
+        assert!(page(vec![1], |item| *item, 2, Some("nonsense")).is_err());
+    }
 
     #[test]
     fn a_place_survives_the_trip_and_nonsense_is_refused() {

@@ -51,12 +51,13 @@ pub(crate) async fn metrics(State(app): State<App>) -> Result<Response, Problem>
     let mut text = String::new();
     app.metrics.render(&mut text);
     app.options.remote_calls.render(&mut text);
-    let unfinished = app.store().unfinished_runs().await?;
-    let of = |state| unfinished.iter().filter(|run| run.state == state).count();
+    let standings = app.store().run_standings().await?;
+    let started = standings.iter().filter(|standing| standing.in_progress).count();
+    let queued = standings.iter().filter(|standing| standing.queued).count();
     text.push_str("# HELP magnus_runs Runs that are not over, by state.\n# TYPE magnus_runs gauge\n");
-    for state in [RunState::Started, RunState::Queued] {
+    for (state, runs) in [(RunState::Started, started), (RunState::Queued, queued)] {
         // Writing to a string cannot fail.
-        let _written = writeln!(text, "magnus_runs{{state=\"{state}\"}} {}", of(state));
+        let _written = writeln!(text, "magnus_runs{{state=\"{state}\"}} {runs}");
     }
     text.push_str(
         "# HELP magnus_connection_lag_seconds Time since a connection was last synced well.\n\

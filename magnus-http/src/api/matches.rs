@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use magnus_core::hub::MatchChoice;
-use magnus_core::model::{ConnectionId, ExternalId, RunRequest, TaskId, Trigger};
+use magnus_core::model::{ConnectionId, ExternalId, RunRequest, TaskId};
 use magnus_core::reconcile::{Proposal, proposals};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -142,9 +142,7 @@ pub(crate) async fn decide(
             return Err(Problem::invalid("external_task_id", expected));
         }
     };
-    if let Err(error) = app.orchestrator.nudge(app.store(), id, Trigger::Ripple).await {
-        tracing::info!(connection = %id, %error, "what was decided waits for the next run");
-    }
+    app.carry_out(id).await;
     Ok(Json(Matched {
         status: "matched".to_owned(),
         decided: u64::try_from(decided).unwrap_or(u64::MAX),

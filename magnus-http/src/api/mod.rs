@@ -10,6 +10,7 @@ pub(crate) mod once;
 pub(crate) mod projects;
 pub(crate) mod runs;
 pub(crate) mod sync;
+mod tag;
 pub(crate) mod tasks;
 pub(crate) mod uncertain;
 pub(crate) mod unified;

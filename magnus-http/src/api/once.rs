@@ -65,14 +65,14 @@ pub(crate) async fn begin(app: &Shared, headers: &HeaderMap, route: &str, body: 
 
 impl Task {
     /// Keeps the answer for whoever asks again; after a refusal the key may be used anew.
-    pub(crate) async fn end(self, app: &Shared, answer: Result<OnceAnswer, Problem>) -> Result<Response, Problem> {
+    pub(crate) async fn end(self, app: &Shared, answer: Result<OnceAnswer, Problem>) -> Result<OnceAnswer, Problem> {
         let Some(key) = self.key else {
-            return answer.map(respond);
+            return answer;
         };
         match answer {
             Ok(answer) => {
                 app.store().settle_once(key, answer.clone()).await?;
-                Ok(respond(answer))
+                Ok(answer)
             }
             Err(problem) => {
                 // What may have taken effect keeps its key, and with it the id of what it made.

@@ -286,9 +286,9 @@ fn overall(runs: &[Run], all_began: bool) -> RunState {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct StatusOut {
     /// How many runs go on, in all processes.
-    in_progress: usize,
+    in_progress: u64,
     /// How many wait for their turn.
-    queued: usize,
+    queued: u64,
     /// The 20 newest runs, newest first.
     recent_syncs: Vec<RunOut>,
     magnus_says: String,
@@ -298,18 +298,17 @@ pub(crate) struct StatusOut {
 #[utoipa::path(get, path = "/sync/status", tag = "sync", responses(
     (status = 200, description = "What goes on, in all processes on this hub", body = StatusOut)))]
 pub(crate) async fn status(State(app): State<App>) -> Result<Json<StatusOut>, Problem> {
-    let status = app.orchestrator.status(20).await?;
+    let going_on = app.going_on(20).await?;
     let names = app.names().await?;
-    let in_progress = status.in_progress.len();
     Ok(Json(StatusOut {
-        in_progress,
-        queued: status.queued.len(),
-        recent_syncs: status
+        in_progress: going_on.in_progress,
+        queued: going_on.queued,
+        recent_syncs: going_on
             .recent
             .iter()
             .map(|run| app.run_out(run, &names, Form::InList))
             .collect(),
-        magnus_says: match in_progress {
+        magnus_says: match going_on.in_progress {
             0 => "All syncs complete.".to_owned(),
             running => format!("{running} sync operations in progress."),
         },

@@ -1,16 +1,18 @@
 //! Tasks of the hub, edited.
 
 use axum::Json;
-use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::extract::{OriginalUri, State};
+use axum::response::Response;
+use http::{HeaderMap, StatusCode, Uri, header};
 use magnus_core::hub::NewTask;
 use magnus_core::model::{ProjectId, RowVersion, Task, TaskId, Value as FieldValue};
 use magnus_core::store::{ConflictQuery, OnceAnswer};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::connections::BodyBytes;
 use super::once::{self, Once};
+use super::tag::{self, etag};
 use super::unified::{TaskParams, tasks_out};
 use crate::extract::{Body, Id, Params, from_json};
 use crate::problem::{Kind, Problem, ProblemOut};
@@ -39,17 +41,8 @@ async fn out(app: &Shared, task: &Task) -> Result<TaskOut, Problem> {
     out.ok_or_else(|| Problem::not_found("task", task.id))
 }
 
-/// The version of a task as an entity tag.
-fn etag(version: RowVersion) -> String {
-    format!("\"{}\"", version.0)
-}
-
 async fn tagged(app: &Shared, task: &Task) -> Result<Response, Problem> {
-    let mut response = Json(out(app, task).await?).into_response();
-    if let Ok(value) = HeaderValue::from_str(&etag(task.version)) {
-        response.headers_mut().insert(header::ETAG, value);
-    }
-    Ok(response)
+    Ok(tag::versioned(&out(app, task).await?, task.version))
 }
 
 /// The version that `If-Match` names: the task must be at it. `None`: any will do.
@@ -118,18 +111,40 @@ pub(crate) async fn description(State(app): State<App>, Id(id): Id<TaskId>) -> R
 #[utoipa::path(post, path = "/tasks", tag = "hub", request_body = TaskIn, params(
     ("Idempotency-Key" = Option<String>, Header, description = "Sent again with the same key, it takes effect once")),
     responses(
-    (status = 201, description = "The task", body = TaskOut),
+    (status = 201, description = "The task", body = TaskOut, headers(
+     ("etag" = String, description = "Its version, for If-Match"), ("location" = String, description = "Where it is"))),
     (status = 409, description = "The project is archived", body = ProblemOut, content_type = "application/problem+json")))]
-pub(crate) async fn add(State(app): State<App>, headers: HeaderMap, body: BodyBytes) -> Result<Response, Problem> {
+pub(crate) async fn add(
+    State(app): State<App>,
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+    body: BodyBytes,
+) -> Result<Response, Problem> {
     let task = match once::begin(&app, &headers, "POST /tasks", &body.0).await? {
-        Once::Answered(answer) => return Ok(once::respond(answer)),
+        Once::Answered(answer) => return Ok(added(answer, &uri)),
         Once::Do(task) => task,
     };
     let answer = create(&app, TaskId::from_uuid(task.id), &body.0).await;
     let is_added = answer.is_ok();
-    let response = task.end(&app, answer).await;
+    let answer = task.end(&app, answer).await;
     if is_added {
         app.flow_out().await;
+    }
+    answer.map(|answer| added(answer, &uri))
+}
+
+/// The answer to whoever added a task, now or when it was first asked for: with where it is, and the version it then had.
+fn added(answer: OnceAnswer, collection: &Uri) -> Response {
+    #[derive(Deserialize)]
+    struct Made {
+        id: TaskId,
+        version: i64,
+    }
+    let made: Option<Made> = serde_json::from_str(&answer.body).ok();
+    let mut response = once::respond(answer);
+    if let Some(made) = made {
+        tag::mark(&mut response, RowVersion(made.version));
+        tag::locate(&mut response, collection, made.id);
     }
     response
 }

@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use axum::Json;
 use axum::extract::State;
 use magnus_core::hub::Finding;
-use magnus_core::model::{ExternalId, Intent, IntentId, IntentState, Trigger};
+use magnus_core::model::{ExternalId, Intent, IntentId, IntentState};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::extract::{Body, Id};
+use super::cursor::PageParams;
+use crate::extract::{Body, Id, Params};
 use crate::problem::{Problem, ProblemOut};
 use crate::shape::instant;
 use crate::state::{App, Shared};
@@ -34,10 +35,14 @@ pub(crate) struct UncertainOut {
     created_at: String,
 }
 
-/// Writes that wait for a person, oldest first.
+/// A page of writes that wait for a person, oldest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct UncertainList {
     uncertain: Vec<UncertainOut>,
+    /// How many there are in all.
+    total: u64,
+    /// For the next page; null on the last one.
+    next_cursor: Option<String>,
 }
 
 async fn out(app: &Shared, intents: &[Intent]) -> Result<Vec<UncertainOut>, Problem> {
@@ -69,12 +74,19 @@ async fn out(app: &Shared, intents: &[Intent]) -> Result<Vec<UncertainOut>, Prob
 ///
 /// Creates whose answer was lost and that could not be found in the tool. While there is one, its task and new items of
 /// its tool wait.
-#[utoipa::path(get, path = "/uncertain", tag = "conflicts", responses(
+#[utoipa::path(get, path = "/uncertain", tag = "conflicts", params(PageParams), responses(
     (status = 200, description = "Writes that wait for a person, oldest first", body = UncertainList)))]
-pub(crate) async fn list(State(app): State<App>) -> Result<Json<UncertainList>, Problem> {
-    let found = app.hub.uncertain(None).await?;
+pub(crate) async fn list(
+    State(app): State<App>,
+    Params(params): Params<PageParams>,
+) -> Result<Json<UncertainList>, Problem> {
+    let all = app.hub.uncertain(None).await?;
+    let total = all.len() as u64;
+    let (page, next_cursor) = params.page(all, |intent| (intent.created_at, intent.id))?;
     Ok(Json(UncertainList {
-        uncertain: out(&app, &found).await?,
+        uncertain: out(&app, &page).await?,
+        total,
+        next_cursor,
     }))
 }
 
@@ -110,10 +122,7 @@ pub(crate) async fn resolve(
         _ => return Err(Problem::invalid("finding", "expected is or send_again")),
     };
     let settled = app.hub.settle(id, finding).await?;
-    let connection = settled.connection_id;
-    if let Err(error) = app.orchestrator.nudge(app.store(), connection, Trigger::Ripple).await {
-        tracing::info!(%connection, %error, "what was settled waits for the next run");
-    }
+    app.carry_out(settled.connection_id).await;
     let shown = out(&app, std::slice::from_ref(&settled)).await?.pop();
     shown.map(Json).ok_or_else(|| Problem::not_found("uncertain write", id))
 }

@@ -6,8 +6,8 @@ use axum::Json;
 use axum::extract::State;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
-use magnus_core::model::{ConnectionId, LinkState, MappingState, ProjectId, Task, TaskId, ToolName};
-use magnus_core::store::{ConflictQuery, TaskCounts, TaskCursor, TaskOrder, TaskSearch, TaskSource};
+use magnus_core::model::{ConnectionId, ConnectionSettings, Mapping, MappingState, ProjectId, Task, TaskId, ToolName};
+use magnus_core::store::{ConnectionCounts, RunStanding, TaskCounts, TaskCursor, TaskOrder, TaskSearch, TaskSource};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -259,6 +259,11 @@ pub(crate) struct Standing {
     conflicts: u64,
     /// Why projects are not synced at present.
     suspended: Vec<String>,
+    /// The newest run.
+    #[schema(format = Uuid)]
+    last_run_id: Option<String>,
+    /// Where the newest run stands.
+    last_run_status: Option<String>,
 }
 
 /// Everything at a glance.
@@ -300,18 +305,26 @@ pub(crate) async fn dashboard(
     let overdue = store.count_tasks(overdue).await?.total;
     let until_today = TaskSearch::from_overdue(TaskSearch::default(), today.succ_opt().unwrap_or(today));
     let until_today = store.count_tasks(until_today).await?.total;
-    let conflicts = store.conflicts(ConflictQuery::open(None)).await?;
-    let status = app.orchestrator.status(5).await?;
+    let going_on = app.going_on(5).await?;
     let names = app.names().await?;
-    let mut connections = Vec::new();
-    for settings in store.connections().await? {
-        let of_this = conflicts
-            .iter()
-            .filter(|conflict| conflict.connection_id == settings.id)
-            .count();
-        connections.push(standing(&app, settings.id, of_this as u64, &names).await?);
+    let counted = store.connection_counts().await?;
+    let mut mappings: HashMap<ConnectionId, Vec<Mapping>> = HashMap::new();
+    for mapping in store.all_mappings().await? {
+        mappings.entry(mapping.connection_id).or_default().push(mapping);
     }
-    let in_progress = status.in_progress.len() as u64;
+    let of_runs: HashMap<ConnectionId, RunStanding> = going_on
+        .standings
+        .iter()
+        .map(|standing| (standing.connection_id, *standing))
+        .collect();
+    let connections = counted.iter().filter_map(|counts| {
+        // One that was added or removed in between is left to the next look.
+        let settings = names.get(&counts.connection_id)?;
+        let runs = of_runs.get(&counts.connection_id);
+        let mappings = mappings.get(&counts.connection_id).map(Vec::as_slice);
+        Some(Standing::new(settings, counts, runs, mappings.unwrap_or_default()))
+    });
+    let connections: Vec<Standing> = connections.collect();
     Ok(Json(Dashboard {
         total: counts.total,
         by_status: counts
@@ -328,46 +341,47 @@ pub(crate) async fn dashboard(
         overdue,
         due_today: until_today.saturating_sub(overdue),
         today: today.to_string(),
-        conflicts: conflicts.len() as u64,
-        in_progress,
-        queued: status.queued.len() as u64,
+        conflicts: counted.iter().map(|counts| counts.open_conflicts).sum(),
+        in_progress: going_on.in_progress,
+        queued: going_on.queued,
         projects: store.projects().await?.len() as u64,
         connections,
-        recent_syncs: status
+        recent_syncs: going_on
             .recent
             .iter()
             .map(|run| app.run_out(run, &names, Form::InList))
             .collect(),
-        magnus_says: match in_progress {
+        magnus_says: match going_on.in_progress {
             0 => "The board is quiet.".to_owned(),
             running => format!("{running} sync operations in progress."),
         },
     }))
 }
 
-async fn standing(
-    app: &Shared,
-    id: ConnectionId,
-    conflicts: u64,
-    names: &crate::shape::run::Names,
-) -> Result<Standing, Problem> {
-    let settings = names.get(&id);
-    let links = app.store().link_index(id).await?;
-    let linked = links.iter().filter(|link| link.state == LinkState::Live).count();
-    let mappings = app.store().mappings(id).await?;
-    Ok(Standing {
-        connection_id: id.to_string(),
-        tool_name: settings.map(|settings| settings.tool.to_string()).unwrap_or_default(),
-        display_name: settings.map(|settings| settings.name.clone()).unwrap_or_default(),
-        linked: linked as u64,
-        unlinked: (links.len() - linked) as u64,
-        conflicts,
-        suspended: mappings
-            .iter()
-            .filter_map(|mapping| match &mapping.state {
-                MappingState::Suspended { reason } => Some(format!("{}: {reason}", mapping.external_name)),
-                MappingState::Active => None,
-            })
-            .collect(),
-    })
+impl Standing {
+    fn new(
+        settings: &ConnectionSettings,
+        counts: &ConnectionCounts,
+        runs: Option<&RunStanding>,
+        mappings: &[Mapping],
+    ) -> Self {
+        let newest = runs.and_then(|runs| runs.newest);
+        Self {
+            connection_id: settings.id.to_string(),
+            tool_name: settings.tool.to_string(),
+            display_name: settings.name.clone(),
+            linked: counts.linked,
+            unlinked: counts.unlinked,
+            conflicts: counts.open_conflicts,
+            suspended: mappings
+                .iter()
+                .filter_map(|mapping| match &mapping.state {
+                    MappingState::Suspended { reason } => Some(format!("{}: {reason}", mapping.external_name)),
+                    MappingState::Active => None,
+                })
+                .collect(),
+            last_run_id: newest.map(|(id, _)| id.to_string()),
+            last_run_status: newest.map(|(_, state)| state.to_string()),
+        }
+    }
 }

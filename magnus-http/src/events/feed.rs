@@ -30,8 +30,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How many events are read at once.
 pub(crate) const AT_ONCE: usize = 200;
 
-/// How far a listener may fall behind before it is dropped.
-const MOST_BEHIND: usize = 256;
+/// How many batches a listener may fall behind before it is dropped.
+pub(crate) const MOST_BEHIND: usize = 256;
 
 /// The most items of a run that are told one by one.
 const MOST_ITEMS: usize = 100;
@@ -47,6 +47,9 @@ pub(crate) struct Told {
     pub(crate) data: String,
 }
 
+/// What is told at once: a run that ended and its items belong together, and count as one for who falls behind.
+pub(crate) type Batch = Arc<[Told]>;
+
 /// The newest event that was told; `None` before the first look.
 #[derive(Debug, Clone, Default)]
 struct Position(Arc<Mutex<Option<i64>>>);
@@ -60,7 +63,7 @@ impl Position {
 /// Where listeners find what is told.
 #[derive(Debug)]
 pub(crate) struct Feed {
-    told: broadcast::Sender<Arc<Told>>,
+    told: broadcast::Sender<Batch>,
     position: Position,
     // Dropped with the service: the follower ends.
     _alive: tokio_util::sync::DropGuard,
@@ -92,7 +95,7 @@ impl Feed {
         }
     }
 
-    pub(crate) fn subscribe(&self) -> broadcast::Receiver<Arc<Told>> {
+    pub(crate) fn subscribe(&self) -> broadcast::Receiver<Batch> {
         self.told.subscribe()
     }
 
@@ -104,7 +107,7 @@ impl Feed {
 
 struct Follower {
     store: Arc<dyn ServiceStore>,
-    told: broadcast::Sender<Arc<Told>>,
+    told: broadcast::Sender<Batch>,
     metrics: Arc<Metrics>,
     rates: Arc<Rates>,
     position: Position,
@@ -137,11 +140,11 @@ impl Follower {
                 self.rates.note(run_id, progress);
                 let out = self.rates.of(run_id, progress);
                 let data = json!({ "run_id": run_id, "connection_id": connection_id, "progress": out });
-                self.tell(Told {
+                self.tell(vec![Told {
                     sequence: None,
                     name: "run.progress",
                     data: data.to_string(),
-                });
+                }]);
                 continue;
             }
             if let Err(problem) = self.look().await {
@@ -174,18 +177,16 @@ impl Follower {
                     self.metrics.run(run);
                     self.rates.forget(run.id);
                 }
-                for told in render(&event, run.as_ref(), &names) {
-                    self.tell(told);
-                }
+                self.tell(render(&event, run.as_ref(), &names));
             }
             after = next;
             *self.position.lock() = Some(after);
         }
     }
 
-    fn tell(&self, told: Told) {
+    fn tell(&self, batch: Vec<Told>) {
         // Nobody listens: nobody misses it.
-        let _listeners = self.told.send(Arc::new(told)).unwrap_or_default();
+        let _listeners = self.told.send(batch.into()).unwrap_or_default();
     }
 }
 

@@ -9,14 +9,17 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::stream::{Stream, unfold};
 use http::{HeaderMap, HeaderValue, header};
+use magnus_core::store::RunEvent;
 use serde::Deserialize;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use utoipa::IntoParams;
 
-use super::feed::{AT_ONCE, Told, render};
+use super::feed::{AT_ONCE, Batch, MOST_BEHIND, Told, render};
 use crate::extract::Params;
 use crate::problem::Problem;
+use crate::shape::run::Names;
 use crate::state::{App, names};
 
 /// From where to listen.
@@ -48,6 +51,7 @@ pub(crate) async fn listen(
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.trim().parse::<i64>().ok());
     let from_query = listen.last_event_id.map(|id| i64::try_from(id).unwrap_or(i64::MAX));
+    let place = app.places.listen()?;
     // Subscribed before the log is read: what happens in between is heard twice at most, and told once.
     let live = app.feed.subscribe();
     let newest = app.store().last_run_event().await?;
@@ -59,15 +63,17 @@ pub(crate) async fn listen(
     };
     app.metrics.listener_came();
     let listener = Listener {
-        guard: Guard {
-            app: Arc::clone(&app),
-            dropped: false,
-        },
+        app: Arc::clone(&app),
+        _place: place,
         live,
         after,
         catching_up: after < newest,
         closing: false,
-        pending: VecDeque::new(),
+        dropped: false,
+        missed: VecDeque::new(),
+        names: Arc::default(),
+        batch: Arc::default(),
+        told: 0,
     };
     let keep_alive = KeepAlive::new().interval(app.options.heartbeat).text("still here");
     let mut response = Sse::new(listener.into_stream()).keep_alive(keep_alive).into_response();
@@ -78,64 +84,81 @@ pub(crate) async fn listen(
     Ok(response)
 }
 
-/// Counts a listener as long as it is there.
-struct Guard {
-    app: App,
-    dropped: bool,
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        self.app.metrics.listener_left(self.dropped);
-    }
-}
-
+/// One client that listens. What it is yet to be told is kept as numbers, and made into words when it takes them: it holds one
+/// batch, however slowly it reads.
 struct Listener {
-    guard: Guard,
-    live: broadcast::Receiver<Arc<Told>>,
+    app: App,
+    /// As long as it is there, another one may be too many.
+    _place: OwnedSemaphorePermit,
+    live: broadcast::Receiver<Batch>,
     /// The newest event that was told.
     after: i64,
     /// Whether the log has more to tell before live events make sense.
     catching_up: bool,
     /// Whether the service ends.
     closing: bool,
-    pending: VecDeque<Arc<Told>>,
+    /// Whether it reads too slowly.
+    dropped: bool,
+    /// Events of the log that it missed.
+    missed: VecDeque<RunEvent>,
+    /// The connections as they were called when those were read.
+    names: Arc<Names>,
+    /// What it is being told, and how much of that it was told.
+    batch: Batch,
+    told: usize,
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        // One that took nothing until its connection was given up never got to hear that it fell behind.
+        let is_behind = self.live.len() > MOST_BEHIND;
+        self.app.metrics.listener_left(self.dropped || is_behind);
+    }
 }
 
 impl Listener {
     fn into_stream(self) -> impl Stream<Item = Result<Event, Infallible>> + Send {
         unfold(self, |mut listener| async move {
-            let told = listener.next().await?;
-            let event = Event::default().event(told.name).data(&told.data);
-            let event = match told.sequence {
-                Some(sequence) => event.id(sequence.to_string()),
-                None => event,
-            };
+            let event = listener.next().await.map(|told| {
+                let event = Event::default().event(told.name).data(&told.data);
+                match told.sequence {
+                    Some(sequence) => event.id(sequence.to_string()),
+                    None => event,
+                }
+            })?;
             Some((Ok(event), listener))
         })
     }
 
     /// The next thing to tell; `None` ends the stream.
-    async fn next(&mut self) -> Option<Arc<Told>> {
+    async fn next(&mut self) -> Option<&Told> {
+        while self.told >= self.batch.len() {
+            self.batch = self.next_batch().await?;
+            self.told = 0;
+        }
+        let told = self.batch.get(self.told)?;
+        self.told += 1;
+        self.after = told.sequence.unwrap_or(self.after);
+        Some(told)
+    }
+
+    async fn next_batch(&mut self) -> Option<Batch> {
         loop {
-            if let Some(told) = self.pending.pop_front() {
-                if let Some(sequence) = told.sequence {
-                    self.after = sequence;
-                }
-                return Some(told);
-            }
             if self.catching_up {
-                if let Err(problem) = self.catch_up().await {
-                    tracing::warn!(detail = problem.detail(), "a listener cannot be told what it missed");
-                    return None;
+                match self.catch_up().await {
+                    Ok(Some(batch)) => return Some(batch),
+                    Ok(None) => continue,
+                    Err(problem) => {
+                        tracing::warn!(detail = problem.detail(), "a listener cannot be told what it missed");
+                        return None;
+                    }
                 }
-                continue;
             }
             if self.closing {
                 return None;
             }
             let told = tokio::select! {
-                () = self.guard.app.options.shutdown.cancelled() => {
+                () = self.app.options.shutdown.cancelled() => {
                     // How the last runs ended is told before the stream ends.
                     (self.closing, self.catching_up) = (true, true);
                     continue;
@@ -143,11 +166,15 @@ impl Listener {
                 told = self.live.recv() => told,
             };
             match told {
-                Ok(told) if told.sequence.is_some_and(|sequence| sequence <= self.after) => {}
-                Ok(told) => self.pending.push_back(told),
+                Ok(batch) => {
+                    let sequence = batch.last().and_then(|told| told.sequence);
+                    if sequence.is_none_or(|sequence| sequence > self.after) {
+                        return Some(batch);
+                    }
+                }
                 Err(RecvError::Lagged(missed)) => {
                     tracing::info!(missed, "a listener reads too slowly and is dropped");
-                    self.guard.dropped = true;
+                    self.dropped = true;
                     return None;
                 }
                 Err(RecvError::Closed) => return None,
@@ -155,19 +182,20 @@ impl Listener {
         }
     }
 
-    /// Reads the next part of what was missed.
-    async fn catch_up(&mut self) -> Result<(), Problem> {
-        let store = Arc::clone(&self.guard.app.options.store);
-        // What is told meanwhile stands in the log, too: a long way to catch up is not slowness.
-        self.live = self.guard.app.feed.subscribe();
-        let events = store.run_events(self.after, AT_ONCE).await?;
-        self.catching_up = !events.is_empty();
-        let names = names(store.as_ref()).await?;
-        for event in events {
-            let run = store.run(event.run_id).await?;
-            self.pending
-                .extend(render(&event, run.as_ref(), &names).into_iter().map(Arc::new));
+    /// The next event that was missed; `None` once there is none.
+    async fn catch_up(&mut self) -> Result<Option<Batch>, Problem> {
+        let store = Arc::clone(&self.app.options.store);
+        if self.missed.is_empty() {
+            // What is told meanwhile stands in the log, too: a long way to catch up is not slowness.
+            self.live = self.app.feed.subscribe();
+            self.missed = store.run_events(self.after, AT_ONCE).await?.into();
+            self.names = Arc::new(names(store.as_ref()).await?);
         }
-        Ok(())
+        let Some(event) = self.missed.pop_front() else {
+            self.catching_up = false;
+            return Ok(None);
+        };
+        let run = store.run(event.run_id).await?;
+        Ok(Some(render(&event, run.as_ref(), &self.names).into()))
     }
 }

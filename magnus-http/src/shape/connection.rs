@@ -55,7 +55,8 @@ impl fmt::Debug for ConnectionIn {
     }
 }
 
-/// A change to a connection; what is absent stays. A new key or address is tested first.
+/// A change to a connection; what is absent stays. A new key or address is tested first, and an address on another server
+/// comes with the key for it.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"sync_enabled": false}))]
@@ -181,10 +182,14 @@ pub(crate) struct Connected {
     pub(crate) magnus_says: String,
 }
 
-/// The connections.
+/// A page of the connections.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Connections {
     pub(crate) connections: Vec<ConnectionOut>,
+    /// How many there are in all.
+    pub(crate) total: u64,
+    /// For the next page; null on the last one.
+    pub(crate) next_cursor: Option<String>,
     /// The tools that can be connected.
     pub(crate) tools: Vec<String>,
 }

@@ -44,8 +44,12 @@ impl From<&Project> for ProjectOut {
     }
 }
 
-/// All projects, archived ones too, by name.
+/// A page of the projects, archived ones too, by name.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Projects {
     pub(crate) projects: Vec<ProjectOut>,
+    /// How many there are in all.
+    pub(crate) total: u64,
+    /// For the next page; null on the last one.
+    pub(crate) next_cursor: Option<String>,
 }

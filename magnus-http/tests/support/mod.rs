@@ -1,7 +1,9 @@
 //! The service over simulated tools, asked in this process.
 
-// Each test program uses a part of it, so no expectation would hold in all of them.
-#![allow(dead_code)]
+#![allow(
+    dead_code,
+    reason = "each test program uses a part of it, so no expectation would hold in all of them"
+)]
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use std::sync::Arc;

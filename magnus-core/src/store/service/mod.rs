@@ -1,17 +1,21 @@
-//! What a service over the hub asks of a store besides what syncing needs: the run log page by page and as events,
-//! tasks searched and counted, access tokens, and requests that are to be carried out once.
+//! What a service over the hub asks of a store besides what syncing needs: the run log page by page and as events, how it
+//! stands with each connection, tasks searched and counted, access tokens, and requests that are to be carried out once.
 
+mod conflicts;
 mod once;
 mod runs;
+mod standing;
 mod tasks;
 
 use async_trait::async_trait;
 
-use super::{StoreError, TaskStore};
-use crate::model::{AccessToken, ConnectionId, Timestamp, TokenId};
+use super::{ConflictQuery, StoreError, TaskStore};
+use crate::model::{AccessToken, ConflictId, ConnectionId, Timestamp, TokenId};
 
+pub use conflicts::ConflictPage;
 pub use once::{OnceAnswer, OnceEntry, OnceRequest};
 pub use runs::{RunDigest, RunEvent, RunPage, RunQuery};
+pub use standing::{ConnectionCounts, RunStanding};
 pub use tasks::{TaskCounts, TaskCursor, TaskOrder, TaskSearch, TaskSearchPage, TaskSource};
 
 /// A hub that a service can be built on.
@@ -25,11 +29,29 @@ pub trait ServiceStore: TaskStore {
     /// It does not.
     async fn ping(&self) -> Result<(), StoreError>;
 
-    /// A page of the run log, newest first.
+    /// A page of the run log, newest first. Reports are in brief, or in full where they were written by an older version:
+    /// see [`RunReport::brief`](crate::model::RunReport::brief).
     async fn run_page(&self, query: RunQuery) -> Result<RunPage, StoreError>;
 
-    /// What a schedule and a status want to know of a connection's runs; all empty for an unknown connection.
+    /// What a schedule and a status want to know of a connection's runs; all empty for an unknown connection. The newest
+    /// run's report is as in [`run_page`](Self::run_page).
     async fn run_digest(&self, connection: ConnectionId) -> Result<RunDigest, StoreError>;
+
+    /// How it stands with the runs of every connection, by the connections' names. Asked for all the time: what it costs
+    /// depends on the number of connections, and not on the length of the run log.
+    async fn run_standings(&self) -> Result<Vec<RunStanding>, StoreError>;
+
+    /// How many links and open conflicts each connection has, by the connections' names. Counted and not read.
+    async fn connection_counts(&self) -> Result<Vec<ConnectionCounts>, StoreError>;
+
+    /// A page of conflicts, newest first: at most `limit`, after the place of the one with this id, whether that still matches
+    /// or not; an unknown one: none.
+    async fn conflict_page(
+        &self,
+        query: ConflictQuery,
+        limit: usize,
+        after: Option<ConflictId>,
+    ) -> Result<ConflictPage, StoreError>;
 
     /// Deletes runs that ended before this, oldest end first and at most `limit` of them, with their events and the settled
     /// part of their journal; answers how many. Kept whatever their age are the newest run of each connection, the newest

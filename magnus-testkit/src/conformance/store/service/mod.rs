@@ -1,5 +1,7 @@
 //! What a service asks of a store: see [`service_store_tests!`](crate::service_store_tests).
 
+mod standing;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +15,11 @@ use magnus_core::store::{
     TaskSource,
 };
 use uuid::Uuid;
+
+pub use standing::{
+    conflicts_are_listed_page_by_page, how_runs_stand_is_told_of_every_connection,
+    links_and_open_conflicts_are_counted, lists_show_reports_in_brief,
+};
 
 use super::world::{assert_kind, insert_task};
 use super::{Checked, ManualClock, World};
@@ -29,6 +36,10 @@ macro_rules! service_store_tests {
             runs_are_listed_page_by_page
             runs_are_filtered_by_connection_and_state
             a_digest_tells_what_a_schedule_needs
+            how_runs_stand_is_told_of_every_connection
+            links_and_open_conflicts_are_counted
+            conflicts_are_listed_page_by_page
+            lists_show_reports_in_brief
             old_runs_are_pruned_in_batches_but_for_what_schedules_go_by
             tasks_are_searched
             tasks_are_ordered_and_every_page_follows_the_last
