@@ -42,23 +42,17 @@ fn run(magnus: &Magnus, arguments: &[&str]) -> Said {
 
 /// Starts a sync and kills it when the tools have been called this often since, or lets it end if it does so first.
 async fn killed_after(pair: &Pair, calls: usize) -> bool {
-    let called = || pair.openproject.recorder().total() + pair.leantime.recorder().total();
-    let until = called() + calls;
-    let mut child = command(&pair.magnus, &["sync", "--all"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the program starts");
-    let began = Instant::now();
-    while called() < until {
-        if child.try_wait().expect("a child").is_some() {
-            return false;
-        }
-        assert!(began.elapsed() < Duration::from_secs(90), "the process calls nobody");
-        tokio::time::sleep(Duration::from_millis(1)).await;
+    let until = pair.calls() + calls;
+    let said = pair.magnus.directory.path().join("said");
+    let file = std::fs::File::create(&said).expect("a file");
+    let mut command = tokio::process::Command::from(command(&pair.magnus, &["sync", "--all"]));
+    command.stdout(Stdio::null()).stderr(file);
+    let mut child = command.spawn().expect("the program starts");
+    let read = || std::fs::read_to_string(&said).expect("a file");
+    if !pair.runs_until_called(&mut child, until, read).await {
+        return false;
     }
-    child.kill().expect("a child");
-    tokio::task::block_in_place(|| child.wait()).expect("a child");
+    child.kill().await.expect("a child");
     true
 }
 
@@ -154,18 +148,7 @@ async fn killed_at_random_moments(magnus: Magnus) {
         );
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    let subjects: Vec<String> = pair
-        .openproject
-        .work_packages()
-        .into_iter()
-        .map(|row| row.subject)
-        .collect();
-    let headlines: Vec<String> = pair
-        .leantime
-        .tickets()
-        .into_iter()
-        .filter_map(|row| row.headline)
-        .collect();
+    let [subjects, headlines] = pair.titles();
     let hub = titles_in_hub(&pair.magnus);
     for (name, there) in [("OpenProject", subjects), ("Leantime", headlines), ("the hub", hub)] {
         assert_eq!(

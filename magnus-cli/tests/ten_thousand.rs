@@ -5,10 +5,10 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::process::Child;
 use std::time::Duration;
 
 use support::{Magnus, Pair};
+use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
 const TASKS: usize = 10_000;
@@ -42,40 +42,38 @@ async fn with_ten_thousand() -> Pair {
 fn sync(pair: &Pair) -> (Child, PathBuf) {
     let said = pair.magnus.directory.path().join("said");
     let file = std::fs::File::create(&said).expect("a file");
-    let child = pair
-        .magnus
-        .command(&["sync", "--all"])
+    let mut command = Command::from(pair.magnus.command(&["sync", "--all"]));
+    command
         .env("MAGNUS_LEASE_SECONDS", LEASE.as_secs().to_string())
         .stdout(file.try_clone().expect("a file"))
-        .stderr(file)
-        .spawn()
-        .expect("the program starts");
+        .stderr(file);
+    let child = command.spawn().expect("the program starts");
     (child, said)
 }
 
 /// The most memory that a process had so far, in KiB; `None` once it has ended.
 fn peak(child: &Child) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()?)).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().trim_end_matches(" kB").trim().parse().ok()
 }
 
-/// Lets a process end; answers the most memory that it took.
+/// Lets a process end; answers the most memory that it took. The system forgets it with the process, so it is asked for
+/// again and again.
 async fn to_its_end((mut child, said): (Child, PathBuf)) -> u64 {
     let mut most = 0;
+    let mut look = tokio::time::interval(Duration::from_millis(20));
     loop {
         most = peak(&child).unwrap_or(most).max(most);
-        if let Some(status) = child.try_wait().expect("a child") {
-            let said = std::fs::read_to_string(said).expect("a file");
-            assert_eq!(status.code(), Some(0), "{said}");
-            return most;
+        tokio::select! {
+            status = child.wait() => {
+                let said = std::fs::read_to_string(said).expect("a file");
+                assert_eq!(status.expect("a child").code(), Some(0), "{said}");
+                return most;
+            }
+            _ = look.tick() => {}
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-fn calls(pair: &Pair) -> usize {
-    pair.openproject.recorder().total() + pair.leantime.recorder().total()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,41 +90,25 @@ async fn a_first_sync_of_ten_thousand_tasks_takes_little_memory_and_doubles_noth
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_sync_of_ten_thousand_tasks_that_is_killed_is_taken_up_by_the_next_process() {
     let pair = with_ten_thousand().await;
-    let before = calls(&pair);
-    let (mut child, _) = sync(&pair);
-    while calls(&pair) < before + 60 {
-        assert!(
-            child.try_wait().expect("a child").is_none(),
-            "it is killed before it ends"
-        );
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    child.kill().expect("a child");
-    tokio::task::block_in_place(|| child.wait()).expect("a child");
-    let (killed, at_kill) = (Instant::now(), calls(&pair));
-    let next = sync(&pair);
-    while calls(&pair) == at_kill {
-        assert!(killed.elapsed() < Duration::from_secs(120), "nobody takes it up");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let (mut child, said) = sync(&pair);
+    let read = || std::fs::read_to_string(&said).expect("a file");
+    let runs = pair.runs_until_called(&mut child, pair.calls() + 60, read).await;
+    assert!(runs, "it is killed before it ends");
+    child.kill().await.expect("a child");
+    let (killed, at_kill) = (Instant::now(), pair.calls());
+    let (mut next, said) = sync(&pair);
+    let read = || std::fs::read_to_string(&said).expect("a file");
+    assert!(
+        pair.runs_until_called(&mut next, at_kill + 1, read).await,
+        "nobody takes it up: {}",
+        read()
+    );
     println!(
         "taken up {:.1?} after the kill, with a lease of {LEASE:?}",
         killed.elapsed()
     );
-    to_its_end(next).await;
-    let subjects: Vec<String> = pair
-        .openproject
-        .work_packages()
-        .into_iter()
-        .map(|row| row.subject)
-        .collect();
-    let headlines: Vec<String> = pair
-        .leantime
-        .tickets()
-        .into_iter()
-        .filter_map(|row| row.headline)
-        .collect();
-    for there in [subjects, headlines] {
+    to_its_end((next, said)).await;
+    for there in pair.titles() {
         assert_eq!(there.len(), TASKS + 1);
         assert_eq!(
             there.into_iter().collect::<BTreeSet<_>>().len(),

@@ -6,6 +6,7 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use magnus_testkit::postgres::Database;
 use magnus_testkit::sim::Served;
@@ -13,9 +14,13 @@ use magnus_testkit::sim::leantime::{LeantimeOptions, LeantimeSimulator};
 use magnus_testkit::sim::openproject::{OpenProjectOptions, OpenProjectSimulator};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::process::Child;
 
 /// Whatever is printed or stored, this must not be in it.
 pub(crate) const KEY: &str = "canary7f3e9a51c0ffee";
+
+/// How long a program may take to do what it is waited for.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What the program said.
 #[derive(Debug)]
@@ -223,5 +228,44 @@ impl Pair {
 
     pub(crate) fn writes(&self) -> usize {
         self.openproject.writes() + self.leantime.writes()
+    }
+
+    /// How often the tools were called.
+    pub(crate) fn calls(&self) -> usize {
+        self.openproject.recorder().total() + self.leantime.recorder().total()
+    }
+
+    /// Waits until the tools have been called this often, or until the program has ended; answers whether it still runs.
+    /// `said` is what it printed so far, told if it never comes to that.
+    pub(crate) async fn runs_until_called(&self, child: &mut Child, calls: usize, said: impl Fn() -> String) -> bool {
+        let mut openproject = self.openproject.recorder().watch_total();
+        let mut leantime = self.leantime.recorder().watch_total();
+        let called = async {
+            while *openproject.borrow_and_update() + *leantime.borrow_and_update() < calls {
+                tokio::select! {
+                    changed = openproject.changed() => changed.unwrap(),
+                    changed = leantime.changed() => changed.unwrap(),
+                }
+            }
+        };
+        tokio::select! {
+            () = called => true,
+            ended = child.wait() => { ended.unwrap(); false }
+            () = tokio::time::sleep(PATIENCE) => panic!(
+                "{} calls instead of {calls} in {PATIENCE:?}; it said: {}",
+                self.calls(),
+                said()
+            ),
+        }
+    }
+
+    /// What there is in OpenProject and in Leantime.
+    pub(crate) fn titles(&self) -> [Vec<String>; 2] {
+        let openproject = self.openproject.work_packages().into_iter();
+        let leantime = self.leantime.tickets().into_iter();
+        [
+            openproject.map(|row| row.subject).collect(),
+            leantime.filter_map(|row| row.headline).collect(),
+        ]
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::http::Method;
 use serde_json::Value;
+use tokio::sync::watch;
 
 /// One request as a fault's matcher and a test see it.
 #[derive(Debug, Clone)]
@@ -79,6 +80,7 @@ struct State {
 #[derive(Debug, Clone, Default)]
 pub struct Recorder {
     state: Arc<Mutex<State>>,
+    total: Arc<watch::Sender<usize>>,
 }
 
 /// Where a call stands in the record; given back when its answer is known.
@@ -97,6 +99,7 @@ impl Recorder {
     pub fn begin(&self, call: Call) -> CallNumber {
         let mut state = self.lock();
         state.calls.push(Recorded { call, status: None });
+        self.total.send_replace(state.calls.len());
         CallNumber {
             generation: state.generation,
             index: state.calls.len() - 1,
@@ -146,6 +149,12 @@ impl Recorder {
         self.lock().calls.len()
     }
 
+    /// [`Recorder::total`], to be waited for.
+    #[must_use]
+    pub fn watch_total(&self) -> watch::Receiver<usize> {
+        self.total.subscribe()
+    }
+
     /// The number of accepted state-changing calls since the last reset.
     #[must_use]
     pub fn writes(&self) -> usize {
@@ -158,5 +167,6 @@ impl Recorder {
         state.calls.clear();
         state.writes = 0;
         state.generation += 1;
+        self.total.send_replace(0);
     }
 }
