@@ -107,7 +107,8 @@ impl Session {
         Ok(mappings.into_iter().find(|mapping| mapping.external_id == task.project))
     }
 
-    /// After a create: what was not sent is not agreed, unless the tool's own value means the same.
+    /// After a create: what was not sent is not agreed, unless the tool's own value means the same. A value that the tool
+    /// does not give by itself, and that somebody else may have typed since, is first contact.
     async fn adopt_unsent(
         &self,
         link: &mut Link,
@@ -125,10 +126,12 @@ impl Session {
             if job.fields.contains_key(field) {
                 continue;
             }
-            link.bases.insert(
-                *field,
-                unsent_base(*field, task, observed.derived, &observed.value, lens),
-            );
+            let base = unsent_base(*field, task, observed.derived, &observed.value, lens);
+            let typed = !written.sole_writer && !lens.is_default(*field, &observed.value);
+            if typed && base.local == LocalBase::Unsent {
+                continue;
+            }
+            link.bases.insert(*field, base);
             if let Some(reason) = refused.and_then(|refused| refused.get(field)) {
                 let refusal = Refusal {
                     local: task.get(*field),
