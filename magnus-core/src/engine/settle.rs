@@ -314,17 +314,22 @@ fn base_after(field: Field, sent: &IntentField, written: &WrittenTask) -> Base {
 }
 
 /// The value that stands where the tool did not take ours: another reference, as OpenProject puts for a status that a
-/// type's workflow lacks, or nothing, or what was there before, as when an attribute is dropped without a word. Texts have
-/// forms of their own; another id is never a form of the one that was sent.
+/// type's workflow lacks, or another amount, as where work left follows from the status, or nothing, or what was there
+/// before, as when an attribute is dropped without a word. Texts have forms of their own, and dates move off days off;
+/// another id or amount is never a form of the one that was sent.
 fn replaced<'a>(field: Field, sent: &IntentField, written: &'a WrittenTask) -> Option<&'a RemoteValue> {
     let value = written.task.value(field).filter(|_| written.sole_writer)?;
     if *value == sent.sent {
         return None;
     }
     let refers = matches!(field, Field::Status | Field::Priority | Field::Assignee | Field::Parent);
+    let counts = matches!(
+        field,
+        Field::EstimatedHours | Field::RemainingHours | Field::PercentageDone
+    );
     let text = matches!(field, Field::Title | Field::Description | Field::Tags);
     let dropped = !text && (value.is_null() || Some(value) == sent.seen.as_ref());
-    (refers || dropped).then_some(value)
+    (refers || counts || dropped).then_some(value)
 }
 
 fn unsent_base(field: Field, task: &Task, derived: bool, raw: &RemoteValue, lens: &Lens<'_>) -> Base {
