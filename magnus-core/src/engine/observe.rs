@@ -99,7 +99,10 @@ impl Session {
         }
         active.cursor = cursor;
         let wanted = self.to_read(mapping, view, &observation, translator);
-        self.read_into(&mut observation, wanted, &project).await?;
+        self.read_into(&mut observation, wanted.clone(), &project).await?;
+        let listed = |id: &ExternalId| observation.ids.as_ref().is_none_or(|ids| ids.contains(id));
+        let there = |id: &&ExternalId| observation.tasks.contains_key(*id);
+        observation.unlisted = wanted.iter().filter(|id| !listed(id)).filter(there).count();
         active.observation = observation;
         active.shelve();
         Ok(())
