@@ -17,44 +17,6 @@ use magnus_testkit::sim::{CallMatcher, Fault, FaultRule};
 use serde_json::json;
 use support::{create, id, instance, number, open, update, written};
 
-/// The rows of the table: the tests that its third column names.
-#[test]
-fn every_trap_of_the_table_has_its_test() {
-    let sources = [
-        include_str!("traps.rs"),
-        include_str!("wire_traps.rs"),
-        include_str!("connection.rs"),
-        include_str!("sync.rs"),
-        include_str!("text.rs"),
-        include_str!("translate.rs"),
-        include_str!("first_contact.rs"),
-        include_str!("../src/allowance.rs"),
-        include_str!("../src/tempo.rs"),
-        include_str!("../src/dates.rs"),
-        include_str!("../src/wire.rs"),
-    ];
-    let rows: Vec<Vec<&str>> = include_str!("../TRAPS.md")
-        .lines()
-        .filter(|line| line.starts_with("| ") && !line.starts_with("| Trap"))
-        .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
-        .collect();
-    assert!(rows.len() >= 40, "{} rows", rows.len());
-    for row in rows {
-        let [trap, does, tests] = row.as_slice() else {
-            panic!("not three columns: {row:?}")
-        };
-        assert!(!trap.is_empty() && !does.is_empty(), "{row:?}");
-        let names: Vec<&str> = tests.split(',').map(|name| name.trim().trim_matches('`')).collect();
-        for name in names {
-            let definition = format!("fn {name}(");
-            assert!(
-                sources.iter().any(|source| source.contains(&definition)),
-                "{trap}: there is no test {name:?}"
-            );
-        }
-    }
-}
-
 async fn hub_task(bench: &Bench, title: &str) -> Task {
     let tasks = bench.tasks().await;
     tasks.into_iter().find(|task| task.title == title).unwrap()

@@ -6,7 +6,7 @@
 mod support;
 
 use magnus_core::model::{
-    ConnectionId, DeletionPolicy, Field, LinkState, Run, RunRequest, RunState, SkipReason, Value,
+    ConnectionId, DeletionPolicy, Field, LinkState, Run, RunRequest, RunState, SkipReason, Status, Value,
 };
 use magnus_core::secret::SecretStore;
 use magnus_testkit::sim::Gate;
@@ -144,6 +144,11 @@ async fn a_wrong_url_deletes_nothing() {
     }
 }
 
+/// What a run says of a list that lacks so many items that a direct reading finds.
+fn lacking(items: usize) -> String {
+    format!("lacks {items} items that are there")
+}
+
 /// The listing answers with fewer rows than there are, and says that this is all.
 fn shorten(keep: usize) -> Fault {
     Fault::transform(move |mut answer: Json| {
@@ -170,7 +175,7 @@ async fn an_empty_page_or_half_a_listing_deletes_nothing() {
             .openproject
             .faults()
             .inject(FaultRule::new(listing, shorten(keep)).always());
-        nothing_is_deleted(&world, common, world.op, &[]).await;
+        nothing_is_deleted(&world, common, world.op, &[&lacking(ITEMS - keep)]).await;
 
         let (world, common) = synced(OpenProjectOptions::default()).await;
         let listing = CallMatcher::any().rpc("leantime.rpc.Tickets.getAll");
@@ -178,7 +183,54 @@ async fn an_empty_page_or_half_a_listing_deletes_nothing() {
             .leantime
             .faults()
             .inject(FaultRule::new(listing, shorten(keep)).always());
-        nothing_is_deleted(&world, common, world.lt, &[]).await;
+        nothing_is_deleted(&world, common, world.lt, &[&lacking(ITEMS - keep)]).await;
+    }
+}
+
+/// The listing answers with open items only, as where a filter of the tool stands between it and us.
+fn only_open(closed: &'static [&'static str]) -> Fault {
+    Fault::transform(move |mut answer: Json| {
+        if let Some(elements) = answer.pointer_mut("/_embedded/elements").and_then(Json::as_array_mut) {
+            let is_closed = |row: &Json| {
+                let status = row.pointer("/_links/status/href").and_then(Json::as_str);
+                status.is_some_and(|status| closed.iter().any(|id| status.ends_with(id)))
+            };
+            elements.retain(|row| !is_closed(row));
+            let left = elements.len();
+            answer["total"] = left.into();
+            answer["count"] = left.into();
+        }
+        if let Some(rows) = answer.get_mut("result").and_then(Json::as_array_mut) {
+            rows.retain(|row| {
+                !row.get("status")
+                    .is_some_and(|status| closed.contains(&status.to_string().as_str()))
+            });
+        }
+        answer
+    })
+}
+
+#[tokio::test]
+async fn a_listing_of_open_items_only_deletes_nothing() {
+    for tool in ["openproject", "leantime"] {
+        let (world, common) = synced(OpenProjectOptions::default()).await;
+        for task in world.tasks(common.hub).await.into_values().take(10) {
+            world.edit(task.id, Field::Status, Value::Status(Status::Done)).await;
+        }
+        world.settle().await;
+        if tool == "openproject" {
+            let listing = CallMatcher::any().method("GET").path_ends_with("/work_packages");
+            let rule = FaultRule::new(listing, only_open(&["/statuses/12"])).always();
+            world.openproject.faults().inject(rule);
+            nothing_is_deleted(&world, common, world.op, &[&lacking(10)]).await;
+        } else {
+            let listing = CallMatcher::any().rpc("leantime.rpc.Tickets.getAll");
+            world
+                .leantime
+                .faults()
+                .inject(FaultRule::new(listing, only_open(&["0"])).always());
+            nothing_is_deleted(&world, common, world.lt, &[&lacking(10)]).await;
+        }
     }
 }
 

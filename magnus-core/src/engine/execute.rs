@@ -17,6 +17,17 @@ use crate::store::{Changeset, MappingWrite, Unit};
 /// field each want another one.
 const MAX_ROUNDS: usize = 8;
 
+/// What is wrong with a list that lacks items of which a direct reading says that they are there.
+fn list_problem(active: &Active) -> Option<String> {
+    let (name, lacking) = (&active.mapping.external_name, active.observation.unlisted);
+    (lacking > 0).then(|| {
+        format!(
+            "the list of project {name:?} lacks {lacking} items that are there: what it does not show proves nothing, and \
+             nothing is created in the tool"
+        )
+    })
+}
+
 impl Session {
     /// Plans one mapping on the hub as it is now.
     pub(super) fn plan(
@@ -69,7 +80,10 @@ impl Session {
             self.checkpoint()?;
             let view = self.hub_view(&mapping).await?;
             match self.observe(&mut mapping, &view, trigger, tables.as_ref()).await {
-                Ok(()) => readable.push(mapping),
+                Ok(()) => {
+                    self.report.problems.extend(list_problem(&mapping));
+                    readable.push(mapping);
+                }
                 Err(error) => {
                     let name = &mapping.mapping.external_name;
                     self.report

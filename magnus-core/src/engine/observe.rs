@@ -99,7 +99,10 @@ impl Session {
         }
         active.cursor = cursor;
         let wanted = self.to_read(mapping, view, &observation, translator);
-        self.read_into(&mut observation, wanted, mapping).await?;
+        self.read_into(&mut observation, wanted.clone(), mapping).await?;
+        let listed = |id: &ExternalId| observation.ids.as_ref().is_none_or(|ids| ids.contains(id));
+        let there = |id: &&ExternalId| observation.tasks.contains_key(*id);
+        observation.unlisted = wanted.iter().filter(|id| !listed(id)).filter(there).count();
         self.note_seen(observation.tasks.keys().chain(observation.ids.iter().flatten()));
         self.note_seen(view.links.iter().map(|link| &link.external_id));
         active.observation = observation;

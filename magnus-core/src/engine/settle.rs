@@ -139,7 +139,8 @@ impl Session {
         Ok(mappings.into_iter().find(|mapping| mapping.external_id == task.project))
     }
 
-    /// After a create: what was not sent is not agreed, unless the tool's own value means the same.
+    /// After a create: what was not sent is not agreed, unless the tool's own value means the same. A value that the tool
+    /// does not give by itself, and that somebody else may have typed since, is first contact.
     async fn adopt_unsent(
         &self,
         link: &mut Link,
@@ -157,10 +158,12 @@ impl Session {
             if job.fields.contains_key(field) {
                 continue;
             }
-            link.bases.insert(
-                *field,
-                unsent_base(*field, task, observed.derived, &observed.value, lens),
-            );
+            let base = unsent_base(*field, task, observed.derived, &observed.value, lens);
+            let typed = !written.sole_writer && !lens.is_default(*field, &observed.value);
+            if typed && base.local == LocalBase::Unsent {
+                continue;
+            }
+            link.bases.insert(*field, base);
             if let Some(reason) = refused.and_then(|refused| refused.get(field)) {
                 let refusal = Refusal {
                     local: task.get(*field),
@@ -360,8 +363,9 @@ fn base_after(field: Field, sent: &IntentField, written: &WrittenTask) -> Base {
 }
 
 /// The value that stands where the tool did not take ours: another reference, as OpenProject puts for a status that a
-/// type's workflow lacks, or nothing, or what was there before, as when an attribute is dropped without a word. Texts have
-/// forms of their own; another id is never a form of the one that was sent.
+/// type's workflow lacks, or another amount, as where work left follows from the status, or nothing, or what was there
+/// before, as when an attribute is dropped without a word. Texts have forms of their own, and dates move off days off;
+/// another id or amount is never a form of the one that was sent.
 fn replaced<'a>(field: Field, sent: &IntentField, written: &'a WrittenTask) -> Option<&'a RemoteValue> {
     // Of a new item another value is the tool's own, also if it was saved again meanwhile: nobody knew of it yet.
     let value = written
@@ -372,9 +376,13 @@ fn replaced<'a>(field: Field, sent: &IntentField, written: &'a WrittenTask) -> O
         return None;
     }
     let refers = matches!(field, Field::Status | Field::Priority | Field::Assignee | Field::Parent);
+    let counts = matches!(
+        field,
+        Field::EstimatedHours | Field::RemainingHours | Field::PercentageDone
+    );
     let text = matches!(field, Field::Title | Field::Description | Field::Tags);
     let dropped = !text && (value.is_null() || Some(value) == sent.seen.as_ref());
-    (refers || dropped).then_some(value)
+    (refers || counts || dropped).then_some(value)
 }
 
 fn unsent_base(field: Field, task: &Task, derived: bool, raw: &RemoteValue, lens: &Lens<'_>) -> Base {

@@ -25,12 +25,14 @@ pub struct Observation {
     /// All ids of the project, if they were swept or the listing was whole: only then may something be created, since
     /// only then is it known what is there already.
     pub ids: Option<HashSet<ExternalId>>,
+    /// How many items the listing lacked that are there all the same: then nobody knows what else it lacks.
+    pub unlisted: usize,
 }
 
 impl Observation {
     /// Whether everything that is in the project is known.
     #[must_use]
     pub const fn is_complete(&self) -> bool {
-        self.ids.is_some()
+        self.ids.is_some() && self.unlisted == 0
     }
 }

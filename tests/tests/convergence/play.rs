@@ -1,92 +1,49 @@
 //! One case: a hub, its tools, and what happens to them.
 
-use std::collections::HashSet;
+use std::cell::{RefCell, RefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
 use magnus_core::clock::Clock;
 use magnus_core::engine::{Engine, RunContext, RunEnd, RunError, SyncEngine};
 use magnus_core::model::{
-    ConflictPolicy, ConnectionId, ConnectionSettings, IntentState, ProjectId, RunRequest, RunState, TaskId,
+    ConnectionId, DeletionPolicy, IntentState, ProjectId, ProjectPolicy, RunRequest, RunState, Task, TaskId,
 };
 use magnus_core::store::{Fence, LeaseAnswer, TaskStore};
 use magnus_postgres::{PostgresOptions, PostgresStore};
 use magnus_testkit::clock::SetClock;
 use magnus_testkit::crash::CrashPoint;
 use magnus_testkit::postgres::Database;
-use magnus_testkit::sim::leantime::{LeantimeOptions, LeantimeSimulator};
-use magnus_testkit::sim::openproject::{self, OpenProjectOptions, OpenProjectSimulator};
+use magnus_testkit::sim::{CallMatcher, Fault, FaultRule, Gate};
 
-use crate::step::{FIELDS, Step};
+use crate::book::Book;
+use crate::house::House;
+use crate::instance::{Instance, Tool};
+use crate::step::{Deed, Step};
 use crate::support::{Setup, World};
 
 const LEASE: Duration = Duration::from_secs(30);
 /// More than a lease and the wait before a lost create is believed lost.
 const PAUSE: i64 = 120;
+/// From one thing to the next: more than what two edits must be apart to tell which is newer.
+const MOMENT: i64 = 5;
 
-/// A kind of tool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tool {
-    OpenProject,
-    Leantime,
-}
-
-/// The project of an instance that all have in common.
-#[derive(Clone)]
-pub(crate) enum Instance {
-    OpenProject(OpenProjectSimulator, u64),
-    Leantime(LeantimeSimulator, i64),
-}
-
-impl Instance {
-    pub(crate) fn project(&self) -> String {
-        match self {
-            Self::OpenProject(_, project) => project.to_string(),
-            Self::Leantime(_, project) => project.to_string(),
-        }
-    }
-
-    pub(crate) fn titles(&self) -> Vec<String> {
-        match self {
-            Self::OpenProject(instance, _) => instance.work_packages().into_iter().map(|item| item.subject).collect(),
-            Self::Leantime(instance, _) => instance.tickets().into_iter().filter_map(|row| row.headline).collect(),
-        }
-    }
-
-    fn writes(&self) -> usize {
-        match self {
-            Self::OpenProject(instance, _) => instance.writes(),
-            Self::Leantime(instance, _) => instance.writes(),
-        }
-    }
-}
+/// Two projects that all have in common, and one that is mapped nowhere.
+pub(crate) const PROJECTS: [&str; 3] = ["Common", "Other", "Attic"];
 
 pub(crate) struct Play {
     pub(crate) world: World,
-    pub(crate) hub: ProjectId,
+    pub(crate) house: House,
+    /// The hub's projects, in the order of [`PROJECTS`].
+    pub(crate) hub: [ProjectId; 3],
     pub(crate) tools: Vec<(Instance, ConnectionId)>,
-    pub(crate) serial: usize,
-    /// Titles typed by somebody: each must be somewhere in the end, or somebody replaced it with his own hands.
-    pub(crate) typed: HashSet<String>,
-    pub(crate) replaced: HashSet<String>,
+    book: RefCell<Book>,
     clock: Arc<SetClock>,
 }
 
 impl Play {
-    pub(crate) async fn new(
-        policy: ConflictPolicy,
-        openproject: OpenProjectOptions,
-        tools: &[Tool],
-        database: Option<&Database>,
-    ) -> Self {
-        let settings: fn(&mut ConnectionSettings) = match policy {
-            ConflictPolicy::Manual => |_| {},
-            ConflictPolicy::HubWins => |settings| settings.options.conflicts = ConflictPolicy::HubWins,
-            ConflictPolicy::ExternalWins => |settings| settings.options.conflicts = ConflictPolicy::ExternalWins,
-            ConflictPolicy::NewestWins => |settings| settings.options.conflicts = ConflictPolicy::NewestWins,
-        };
+    pub(crate) async fn new(house: House, tools: &[Tool], database: Option<&Database>) -> Self {
         let clock = SetClock::at("2026-03-02T08:00:00Z".parse().unwrap());
-        let time = Arc::clone(&clock);
         let store: Option<Arc<dyn TaskStore>> = match database {
             None => None,
             Some(database) => {
@@ -98,63 +55,55 @@ impl Play {
                 ))
             }
         };
-        let openproject = openproject.clock(openproject::Clock::new(move || time.now()));
         let world = World::with(Setup {
-            settings,
-            openproject: openproject.clone(),
+            openproject: Instance::options(&house, &clock),
+            leantime: house.leantime(),
             store,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             ..Setup::default()
         })
         .await;
-        let common = world.common_project("Common").await;
+        let mut hub = Vec::new();
+        for name in PROJECTS {
+            hub.push(world.hub_project(name).await);
+        }
+        let hub: [ProjectId; 3] = hub.try_into().unwrap();
         let mut seats: Vec<(Instance, ConnectionId)> = Vec::new();
         for (number, tool) in tools.iter().enumerate() {
             let another = tools[..number].contains(tool);
-            let name = format!("number{number}");
-            let seat = match tool {
-                Tool::OpenProject if another => {
-                    let instance = OpenProjectSimulator::new(openproject.clone());
-                    let id = world.connect_openproject(&name, &instance).await;
-                    let project = instance.create_project("Common", "common");
-                    (Instance::OpenProject(instance, project), id)
-                }
-                Tool::Leantime if another => {
-                    let instance = LeantimeSimulator::new(LeantimeOptions::default());
-                    let id = world.connect_leantime(&name, &instance).await;
-                    let project = instance.create_project("Common");
-                    (Instance::Leantime(instance, project), id)
-                }
-                Tool::OpenProject => (Instance::OpenProject(world.openproject.clone(), common.op), world.op),
-                Tool::Leantime => (Instance::Leantime(world.leantime.clone(), common.lt), world.lt),
+            let (instance, id) = if another {
+                let instance = Instance::another(*tool, &house, &clock);
+                let id = instance.connect(&world, &format!("number{number}")).await;
+                (instance, id)
+            } else {
+                Instance::first(*tool, &world, &house)
             };
-            if another {
-                world.map(seat.1, &seat.0.project(), "Common", common.hub).await;
+            for (project, name) in PROJECTS.iter().enumerate().take(2) {
+                world.map(id, &instance.project(project), name, hub[project]).await;
             }
-            seats.push(seat);
+            let mut settings = world.store.connection(id).await.unwrap().unwrap();
+            settings.options.projects = ProjectPolicy::Mapped;
+            settings.options.conflicts = house.policy;
+            settings.options.deletions = match (house.deletions, tool) {
+                // Work packages have no archive.
+                (DeletionPolicy::Archive, Tool::OpenProject) => DeletionPolicy::Delete,
+                (policy, _) => policy,
+            };
+            world.store.save_connection(settings).await.unwrap();
+            seats.push((instance, id));
         }
         Self {
             world,
-            hub: common.hub,
+            house,
+            hub,
             tools: seats,
-            serial: 0,
-            typed: HashSet::new(),
-            replaced: HashSet::new(),
+            book: RefCell::default(),
             clock,
         }
     }
 
-    pub(crate) fn unique(&mut self, pattern: &str) -> String {
-        self.serial += 1;
-        pattern.replace("{}", &format!("no{}", self.serial))
-    }
-
-    pub(crate) fn title(&mut self, value: usize) -> String {
-        // Some titles are longer than any tool takes.
-        let long = if value == 7 { "long ".repeat(60) } else { String::new() };
-        let title = self.unique(&format!("title {{}}{long}")).trim_end().to_owned();
-        self.typed.insert(title.clone());
-        title
+    pub(crate) fn book(&self) -> RefMut<'_, Book> {
+        self.book.borrow_mut()
     }
 
     /// One run by hand, so that a case is the same every time. `None`: its process died.
@@ -180,20 +129,22 @@ impl Play {
     pub(crate) async fn run(&self, id: ConnectionId) {
         let end = self.attempt(&self.world.engine, &CrashPoint::counting(), id).await;
         let end = end.unwrap().unwrap();
-        let state = if self.waits(id).await {
-            RunState::Partial
-        } else {
+        let state = if self.waiting(id).await.is_empty() {
             RunState::Completed
+        } else {
+            RunState::Partial
         };
         assert_eq!(end.state, state, "{end:#?}");
     }
 
-    /// Whether a create on this connection waits for a person to say what became of it.
-    pub(crate) async fn waits(&self, id: ConnectionId) -> bool {
+    /// The tasks of which a person has to say whether they are in this connection's tool already.
+    pub(crate) async fn waiting(&self, id: ConnectionId) -> Vec<TaskId> {
         let unsettled = self.world.store.unsettled_intents(id).await.unwrap();
         unsettled
             .iter()
-            .any(|intent| matches!(intent.state, IntentState::Uncertain { .. }))
+            .filter(|intent| matches!(intent.state, IntentState::Uncertain { .. }))
+            .map(|intent| intent.task_id)
+            .collect()
     }
 
     pub(crate) async fn writes(&self) -> (usize, u64) {
@@ -201,27 +152,27 @@ impl Play {
         (tools, self.world.store.changed_rows().total())
     }
 
-    pub(crate) async fn hub_ids(&self) -> Vec<TaskId> {
-        let tasks = self.world.tasks(self.hub).await;
+    /// The tasks of all projects, tombstones too, by id.
+    pub(crate) async fn tasks(&self) -> Vec<Task> {
+        let mut tasks = Vec::new();
+        for project in self.hub {
+            tasks.extend(self.world.tasks(project).await.into_values());
+        }
+        tasks.sort_by_key(|task| task.id);
         tasks
-            .values()
-            .filter(|task| !task.is_deleted())
-            .map(|task| task.id)
-            .collect()
     }
 
-    pub(crate) async fn play(&mut self, step: Step) {
+    pub(crate) async fn play(&self, step: Step) {
+        self.clock.advance(MOMENT);
         match step {
-            Step::Add { who } => self.add(who).await,
-            Step::Edit {
-                who,
-                item,
-                field,
-                value,
-            } => self.edit(who, item, FIELDS[field], value).await,
-            Step::Delete { who, item } => self.delete(who, item).await,
-            Step::Comment { who, item } => self.comment(who, item),
+            Step::Do(deed) => self.perform(&deed).await,
             Step::Sync { who } => drop(self.sync(who).await),
+            Step::Amid {
+                who,
+                call,
+                writes,
+                deeds,
+            } => self.sync_amid(who, call, writes, &deeds).await,
             Step::Break { who, effect, mode } => {
                 let crash = CrashPoint::at(effect, mode);
                 let engine = self.world.breaking(&crash);
@@ -237,5 +188,31 @@ impl Play {
             .attempt(&self.world.engine, &CrashPoint::counting(), self.tools[who - 1].1)
             .await;
         ended.unwrap().unwrap()
+    }
+
+    /// A run of which a call has left and does not arrive until people have done something.
+    async fn sync_amid(&self, who: usize, call: usize, writes: bool, deeds: &[Deed]) {
+        let (instance, _) = &self.tools[who - 1];
+        let gate = Gate::default();
+        let calls = if writes { instance.writing() } else { CallMatcher::any() };
+        let held = FaultRule::new(calls, Fault::Hold(gate.clone())).after(call);
+        instance.faults().inject(held);
+        let run = self.sync(who);
+        tokio::pin!(run);
+        tokio::select! {
+            biased;
+            _ = &mut run => {}
+            () = gate.reached(1) => {
+                self.clock.advance(MOMENT);
+                self.book().in_danger = self.house.deletions != DeletionPolicy::Keep;
+                for deed in deeds {
+                    self.perform(deed).await;
+                }
+                self.book().in_danger = false;
+                gate.open();
+                drop(run.await);
+            }
+        }
+        instance.faults().clear();
     }
 }

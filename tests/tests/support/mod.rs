@@ -13,7 +13,7 @@ use magnus_core::layer::Layers;
 use magnus_core::memory::MemoryStore;
 use magnus_core::model::{
     Conflict, ConnectionId, ConnectionSettings, ExternalId, Field, Link, LinkState, Mapping, Project, ProjectId, Run,
-    RunRequest, RunState, Task, TaskId, TaskPatch, ToolName, Value,
+    RunRequest, RunState, Task, TaskId, TaskPatch, Timestamp, ToolName, Value,
 };
 use magnus_core::orchestrator::Orchestrator;
 use magnus_core::secret::{SecretError, SecretStore};
@@ -190,8 +190,16 @@ impl World {
             .openproject
             .create_project(name, &name.to_lowercase().replace(' ', "-"));
         let lt = self.leantime.create_project(name);
+        let hub = self.hub_project(name).await;
+        self.map(self.op, &op.to_string(), name, hub).await;
+        self.map(self.lt, &lt.to_string(), name, hub).await;
+        Common { op, lt, hub }
+    }
+
+    /// Makes a project in the hub.
+    pub(crate) async fn hub_project(&self, name: &str) -> ProjectId {
         let project = Project::new(name, self.clock.now());
-        let hub = project.id;
+        let id = project.id;
         let changeset = Changeset {
             projects: vec![ProjectWrite {
                 project,
@@ -200,9 +208,7 @@ impl World {
             ..Changeset::new()
         };
         self.store.commit(Fence::Hub, changeset).await.unwrap();
-        self.map(self.op, &op.to_string(), name, hub).await;
-        self.map(self.lt, &lt.to_string(), name, hub).await;
-        Common { op, lt, hub }
+        id
     }
 
     /// Maps a project of a tool to one of the hub.
@@ -307,9 +313,22 @@ impl World {
     }
 
     pub(crate) async fn delete(&self, id: TaskId) {
+        self.change(id, |task, now| task.deleted_at = Some(now)).await;
+    }
+
+    /// Takes a task to another project of the hub.
+    pub(crate) async fn carry(&self, id: TaskId, project: ProjectId) {
+        self.change(id, |task, now| {
+            task.project_id = project;
+            task.updated_at = now;
+        })
+        .await;
+    }
+
+    async fn change(&self, id: TaskId, change: impl FnOnce(&mut Task, Timestamp)) {
         let mut task = self.store.tasks(vec![id]).await.unwrap().remove(0);
         let expected = task.version;
-        task.deleted_at = Some(self.clock.now());
+        change(&mut task, self.clock.now());
         self.write(TaskWrite::Update {
             task: Box::new(task),
             expected,
