@@ -7,6 +7,7 @@
 mod adopt;
 mod allowance;
 mod decide;
+mod decision;
 mod guard;
 mod hierarchy;
 mod item;
@@ -25,7 +26,8 @@ mod waiting;
 
 pub use adopt::adopted;
 pub use allowance::Allowance;
-pub use decide::{FieldDecision, FieldInput, Hold, decide};
+pub use decide::decide;
+pub use decision::{FieldDecision, FieldInput, Hold};
 pub use guard::{Extent, guard};
 pub use item::{Item, ItemMerge, Outgoing, Setting, merge_item};
 pub use lens::{Lens, References, Sendable};

@@ -6,7 +6,7 @@ use super::planner::Planner;
 use super::{Entry, Push};
 use crate::connection::FieldSupport;
 use crate::model::{Field, Rule, Side, SkipReason, Task, TaskId};
-use crate::reconcile::decide::Hold;
+use crate::reconcile::decision::Hold;
 use crate::reconcile::hierarchy::depths;
 use crate::reconcile::item::Outgoing;
 use crate::reconcile::lens::{Lens, Sendable};

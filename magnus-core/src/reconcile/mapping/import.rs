@@ -9,7 +9,7 @@ use crate::model::{
     Base, ExternalId, Field, HistoryEntry, Link, LocalBase, MatchPolicy, RemoteBase, RemoteTask, Rule, Side,
     SkipReason, Task, TaskId, Value,
 };
-use crate::reconcile::decide::Hold;
+use crate::reconcile::decision::Hold;
 use crate::reconcile::hierarchy::{closes_cycle, depths};
 use crate::reconcile::lens::Lens;
 use crate::reconcile::matching::Matches;

@@ -1,20 +1,22 @@
 //! What happens to one linked item: the decisions on its fields, gathered.
 
+mod conflicts;
+
 use std::collections::{BTreeMap, HashMap};
 
-use super::decide::{FieldDecision, FieldInput, Hold, decide};
-use super::hierarchy::closes_cycle;
-use super::lens::{Lens, Sendable};
-use super::metadata::with_told;
-use super::plan::FieldChange;
-use super::swing;
 use crate::connection::{Capabilities, Decoded};
 use crate::model::{
-    Conflict, ConflictId, ConflictPolicy, ConflictState, Direction, Field, HistoryEntry, LastChange, Link, Reason,
-    RemoteField, RemoteTask, RemoteValue, RowVersion, Rule, RunId, Side, SkipReason, Task, TaskId, TaskPatch,
-    Timestamp, Value,
+    Conflict, ConflictPolicy, Direction, Field, HistoryEntry, Link, Reason, RemoteField, RemoteTask, RemoteValue,
+    RowVersion, Rule, RunId, Side, SkipReason, Task, TaskId, TaskPatch, Timestamp, Value,
 };
-use crate::store::{ConflictWrite, LinkWrite, TaskWrite, Unit};
+use crate::reconcile::decide::decide;
+use crate::reconcile::decision::{FieldDecision, FieldInput, Hold};
+use crate::reconcile::hierarchy::closes_cycle;
+use crate::reconcile::lens::{Lens, Sendable};
+use crate::reconcile::metadata::with_told;
+use crate::reconcile::plan::FieldChange;
+use crate::reconcile::swing;
+use crate::store::{LinkWrite, TaskWrite, Unit};
 
 /// What is the same for all items of one plan.
 #[derive(Debug, Clone, Copy)]
@@ -253,112 +255,6 @@ impl Merging<'_> {
             after,
             note,
         });
-    }
-
-    fn conflict(&self, field: Field, local: Value, remote: RemoteValue, remote_value: Value) -> Conflict {
-        Conflict {
-            id: ConflictId::generate(),
-            connection_id: self.link.connection_id,
-            link_id: self.link.id,
-            task_id: self.item.task.id,
-            external_id: self.link.external_id.clone(),
-            field,
-            base: self.item.link.bases.get(&field).cloned(),
-            local,
-            remote,
-            remote_value,
-            local_change: self.hub_change(field),
-            remote_change: LastChange::at(self.item.remote.updated_at),
-            state: ConflictState::Open,
-            policy: self.setting.policy,
-            loser: None,
-            reason: String::new(),
-            run_id: Some(self.setting.run_id),
-            created_at: self.setting.now,
-            updated_at: self.setting.now,
-            resolved_at: None,
-            resolved_by: None,
-            version: RowVersion::default(),
-        }
-    }
-
-    /// When the hub's value was last changed; one that never was is as old as the task.
-    fn hub_change(&self, field: Field) -> LastChange {
-        let task = self.item.task;
-        LastChange::at(Some(task.field_times.get(&field).copied().unwrap_or(task.created_at)))
-    }
-
-    fn record_loser(&mut self, mut conflict: Conflict, loser: Side, rule: Rule) {
-        conflict.state = ConflictState::Decided;
-        conflict.loser = Some(loser);
-        conflict.reason = rule.to_string();
-        conflict.resolved_at = Some(self.setting.now);
-        self.merge.unit.conflicts.push(ConflictWrite {
-            conflict: Box::new(conflict),
-            expected: None,
-        });
-        self.merge.new_conflict = true;
-    }
-
-    fn close(&mut self, open: &Conflict) {
-        let mut closed = open.clone();
-        closed.state = ConflictState::Closed;
-        closed.resolved_at = Some(self.setting.now);
-        closed.updated_at = self.setting.now;
-        self.merge.unit.conflicts.push(ConflictWrite {
-            conflict: Box::new(closed),
-            expected: Some(open.version),
-        });
-    }
-
-    /// One open conflict per field, updated in place; the same state writes nothing again.
-    fn hold_conflict(
-        &mut self,
-        field: Field,
-        local: &Value,
-        raw: &RemoteValue,
-        remote_value: Value,
-        reason: &Reason,
-        open: Option<&Conflict>,
-    ) {
-        self.merge.open_conflicts += 1;
-        let note = Some(reason.to_string());
-        let reason = match reason.code {
-            SkipReason::Conflict => reason.detail.clone(),
-            _ => reason.to_string(),
-        };
-        self.change(field, None, local.to_string(), remote_value.to_string(), note);
-        let write = match open {
-            Some(open) if open.local == *local && open.remote == *raw => return,
-            Some(open) => {
-                let conflict = Conflict {
-                    external_id: self.link.external_id.clone(),
-                    local: local.clone(),
-                    remote: raw.clone(),
-                    remote_value,
-                    local_change: self.hub_change(field),
-                    remote_change: LastChange::at(self.item.remote.updated_at),
-                    reason,
-                    run_id: Some(self.setting.run_id),
-                    updated_at: self.setting.now,
-                    ..open.clone()
-                };
-                ConflictWrite {
-                    conflict: Box::new(conflict),
-                    expected: Some(open.version),
-                }
-            }
-            None => {
-                let mut conflict = self.conflict(field, local.clone(), raw.clone(), remote_value);
-                conflict.reason = reason;
-                ConflictWrite {
-                    conflict: Box::new(conflict),
-                    expected: None,
-                }
-            }
-        };
-        self.merge.unit.conflicts.push(write);
-        self.merge.new_conflict = true;
     }
 
     fn finish(mut self) -> ItemMerge {
