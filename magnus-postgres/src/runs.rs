@@ -25,40 +25,32 @@ const TRIES: u32 = 20;
 impl RunStore for PostgresStore {
     async fn enqueue_run(&self, request: RunRequest) -> Result<Enqueued, StoreError> {
         const OPERATION: &str = "enqueue run";
-        for _ in 0..TRIES {
-            let mut transaction = self.begin(OPERATION).await?;
-            let queued = run_of(&mut transaction, self.schema(), request.connection_id, RunState::Queued).await?;
-            let enqueued = match queued {
-                Some(mut run) => {
-                    run.request = run.request.merged(&request);
-                    update(&mut transaction, self.schema(), &run, OPERATION).await?;
-                    Enqueued { run, joined: true }
-                }
-                None => {
-                    let run = Run {
-                        id: RunId::generate(),
-                        connection_id: request.connection_id,
-                        request: request.clone(),
-                        state: RunState::Queued,
-                        cancel_requested: false,
-                        report: RunReport::default(),
-                        error_message: None,
-                        queued_at: self.now(&mut transaction, OPERATION).await?,
-                        started_at: None,
-                        completed_at: None,
-                    };
-                    if !insert(&mut transaction, self.schema(), &run, OPERATION).await? {
-                        // Another request was queued at the same moment: this one joins it.
-                        continue;
-                    }
-                    Enqueued { run, joined: false }
-                }
-            };
-            finish(transaction, OPERATION).await?;
-            return Ok(enqueued);
+        let mut transaction = self.begin(OPERATION).await?;
+        let enqueued = enqueue(&mut transaction, self, request, OPERATION).await?;
+        finish(transaction, OPERATION).await?;
+        Ok(enqueued)
+    }
+
+    async fn enqueue_run_after(&self, newest: RunId, request: RunRequest) -> Result<Option<Enqueued>, StoreError> {
+        const OPERATION: &str = "enqueue run";
+        let mut transaction = self.begin(OPERATION).await?;
+        // Who decides on the same run waits here, and then sees what the first one queued.
+        if run_by_id(&mut transaction, self.schema(), newest).await?.is_none() {
+            return Ok(None);
         }
-        let message = "runs of this connection are queued and claimed faster than a request can join; try again";
-        Err(StoreError::new(StoreErrorKind::Unavailable, OPERATION, message))
+        let found: Option<uuid::Uuid> = sqlx::query_scalar(self.sql(
+            "SELECT id FROM {hub}.magnus_sync_log WHERE connection_id = $1 ORDER BY queued_at DESC, id DESC LIMIT 1",
+        ))
+        .bind(request.connection_id.as_uuid())
+        .fetch_optional(&mut *transaction)
+        .await
+        .map_err(failed(OPERATION))?;
+        if found != Some(newest.as_uuid()) {
+            return Ok(None);
+        }
+        let enqueued = enqueue(&mut transaction, self, request, OPERATION).await?;
+        finish(transaction, OPERATION).await?;
+        Ok(Some(enqueued))
     }
 
     async fn claim_run(&self, fence: Fence) -> Result<Option<Run>, StoreError> {
@@ -76,13 +68,13 @@ impl RunStore for PostgresStore {
         forget_old_changesets(&mut transaction, self.schema(), now).await?;
         forget_old_events(&mut transaction, self.schema(), now).await?;
         if let Some(mut dead) = run_of(&mut transaction, self.schema(), connection, RunState::Started).await? {
-            end(&mut dead, RunState::Interrupted, Some(ABANDONED.to_owned()), now);
-            update(&mut transaction, self.schema(), &dead, OPERATION).await?;
+            interrupt(&mut transaction, self, &mut dead, now, OPERATION).await?;
         }
         let mut claimed = run_of(&mut transaction, self.schema(), connection, RunState::Queued).await?;
         if let Some(run) = &mut claimed {
             run.state = RunState::Started;
-            run.started_at = Some(now);
+            // One that goes on with a dead run was queued only now.
+            run.started_at = Some(now.max(run.queued_at));
             update(&mut transaction, self.schema(), run, OPERATION).await?;
             sqlx::query(self.sql("DELETE FROM {hub}.magnus_due WHERE connection_id = $1"))
                 .bind(connection.as_uuid())
@@ -126,6 +118,7 @@ impl RunStore for PostgresStore {
         end(&mut run, state, error_message, now);
         update(&mut transaction, self.schema(), &run, OPERATION).await?;
         note_on_connection(&mut transaction, self.schema(), &run).await?;
+        resume(&mut transaction, self, &run, OPERATION).await?;
         finish(transaction, OPERATION).await
     }
 
@@ -166,8 +159,7 @@ impl RunStore for PostgresStore {
         .map_err(failed(OPERATION))?;
         let mut runs: Vec<Run> = rows.iter().map(from_row).collect::<Result<_, _>>()?;
         for run in &mut runs {
-            end(run, RunState::Interrupted, Some(ABANDONED.to_owned()), now);
-            update(&mut transaction, self.schema(), run, OPERATION).await?;
+            interrupt(&mut transaction, self, run, now, OPERATION).await?;
         }
         finish(transaction, OPERATION).await?;
         Ok(runs)
@@ -334,6 +326,68 @@ async fn save(
         .await
         .map_err(|error| unknown_connection(error, run.connection_id, operation))?;
     Ok(done.rows_affected())
+}
+
+/// Queues a run, or lets the request join the one that is queued.
+async fn enqueue(
+    connection: &mut PgConnection,
+    store: &PostgresStore,
+    request: RunRequest,
+    operation: &'static str,
+) -> Result<Enqueued, StoreError> {
+    let schema = store.schema();
+    for _ in 0..TRIES {
+        let queued = run_of(&mut *connection, schema, request.connection_id, RunState::Queued).await?;
+        if let Some(mut run) = queued {
+            run.request = run.request.merged(&request);
+            update(&mut *connection, schema, &run, operation).await?;
+            return Ok(Enqueued { run, joined: true });
+        }
+        let run = Run {
+            id: RunId::generate(),
+            connection_id: request.connection_id,
+            request: request.clone(),
+            state: RunState::Queued,
+            cancel_requested: false,
+            report: RunReport::default(),
+            error_message: None,
+            queued_at: store.now(&mut *connection, operation).await?,
+            started_at: None,
+            completed_at: None,
+        };
+        // If another request was queued at the same moment, this one joins it.
+        if insert(&mut *connection, schema, &run, operation).await? {
+            return Ok(Enqueued { run, joined: false });
+        }
+    }
+    let message = "runs of this connection are queued and claimed faster than a request can join; try again";
+    Err(StoreError::new(StoreErrorKind::Unavailable, operation, message))
+}
+
+/// Marks a run whose process died.
+async fn interrupt(
+    connection: &mut PgConnection,
+    store: &PostgresStore,
+    run: &mut Run,
+    now: Timestamp,
+    operation: &'static str,
+) -> Result<(), StoreError> {
+    end(run, RunState::Interrupted, Some(ABANDONED.to_owned()), now);
+    update(&mut *connection, store.schema(), run, operation).await?;
+    resume(connection, store, run, operation).await
+}
+
+/// Queues anew what was interrupted.
+async fn resume(
+    connection: &mut PgConnection,
+    store: &PostgresStore,
+    run: &Run,
+    operation: &'static str,
+) -> Result<(), StoreError> {
+    match run.resumption() {
+        Some(request) => enqueue(connection, store, request, operation).await.map(|_| ()),
+        None => Ok(()),
+    }
 }
 
 /// What kind of sync it is in the predecessor's words, for reports.
