@@ -19,6 +19,7 @@ mod options;
 mod projects;
 #[cfg(feature = "workers")]
 mod queue;
+mod run_rows;
 mod runs;
 mod schema;
 mod search;
