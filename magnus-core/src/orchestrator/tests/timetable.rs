@@ -123,7 +123,11 @@ async fn of_two_processes_that_find_the_same_run_due_one_queues_it() {
     // What the second one has read before the first one queued a run, which is under way by the time it decides.
     let read = house.store.fork(Arc::clone(&clock) as Arc<dyn Clock>);
     let started = one.start_scheduled(&house.store, clock.as_ref()).await.unwrap();
-    started[0].progress().wait_for(|progress| progress.done > 0).await.unwrap();
+    started[0]
+        .progress()
+        .wait_for(|progress| progress.done > 0)
+        .await
+        .unwrap();
     assert!(two.start_scheduled(&read, clock.as_ref()).await.unwrap().is_empty());
     assert_eq!(house.runs().await.len(), 2);
     two.shutdown(SECOND).await;
