@@ -320,11 +320,12 @@ pub struct Run {
 
 impl Run {
     /// The request that goes on with this run, if it was interrupted: for all that it was asked, and not only for a sync.
-    /// None if a person asked it to stop.
+    /// It is of the first round again: whoever looked after what becomes due by it may be gone as well. None if a person asked
+    /// it to stop.
     #[must_use]
     pub fn resumption(&self) -> Option<RunRequest> {
         let goes_on = self.state == RunState::Interrupted && !self.cancel_requested;
-        goes_on.then(|| self.request.clone().trigger(Trigger::Resume))
+        goes_on.then(|| self.request.clone().trigger(Trigger::Resume).round(0))
     }
 
     /// The request that carries out the plan with which a guard halted this run.

@@ -113,7 +113,9 @@ async fn what_a_dead_run_was_asked_for_is_done_together_with_what_waited_behind_
     let house = House::new();
     let connection = house.connection("a").await;
     let (undone, halted) = (RunId::generate(), RunId::generate());
-    let asked = RunRequest::undoing(connection, undone).confirm(halted);
+    let asked = RunRequest::undoing(connection, undone)
+        .confirm(halted)
+        .round(RunRequest::LAST_ROUND);
     died_with(&house, asked).await;
     let webhook = RunRequest::new(connection).trigger(Trigger::Webhook);
     let waiting = house.store.enqueue_run(webhook).await.unwrap().run;
@@ -124,8 +126,8 @@ async fn what_a_dead_run_was_asked_for_is_done_together_with_what_waited_behind_
     assert_eq!(run.state, RunState::Completed);
     let request = house.calls().pop().unwrap();
     assert_eq!(
-        (request.undo, request.confirm, request.sync),
-        (vec![undone], Some(halted), true)
+        (request.undo, request.confirm, request.sync, request.round),
+        (vec![undone], Some(halted), true, 0)
     );
 }
 
