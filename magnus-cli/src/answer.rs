@@ -33,6 +33,12 @@ impl Answer {
         self
     }
 
+    /// What is said to people.
+    #[cfg(test)]
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     pub(crate) fn print(self, json: bool) -> Exit {
         if json {
             plain::to_stdout(&format!("{:#}", self.json));

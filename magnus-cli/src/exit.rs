@@ -7,7 +7,8 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// What was asked for is done.
     Done,
-    /// A run ended failed, partial, halted, cancelled or interrupted; or the demo could not keep its promise.
+    /// A run ended failed, partial, halted, cancelled or interrupted; something still moves after all rounds; or the demo
+    /// could not keep its promise.
     RunNotCompleted,
     /// The request makes no sense: an unknown name, a malformed value, something that is refused.
     Usage,
@@ -36,7 +37,8 @@ impl From<Exit> for ExitCode {
 pub(crate) const HELP: &str = "\
 Exit codes:
   0  done
-  1  a run did not complete (failed, partial, halted, cancelled, interrupted)
+  1  a run did not complete (failed, partial, halted, cancelled, interrupted),
+     or something still moves after five rounds of `sync --all`
   2  the request makes no sense: unknown name, malformed value, refused
   3  the tool or the hub's database cannot be reached, or refuses the key
 

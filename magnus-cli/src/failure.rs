@@ -39,11 +39,31 @@ impl Failure {
         }
     }
 
-    /// Somebody stopped it.
-    pub(crate) fn stopped() -> Self {
+    /// What was begun did not come to its end.
+    pub(crate) fn not_completed(message: impl Into<String>) -> Self {
         Self {
             exit: Exit::RunNotCompleted,
-            ..Self::usage("stopped; the next sync goes on from here")
+            ..Self::usage(message)
+        }
+    }
+
+    /// Somebody stopped it.
+    pub(crate) fn stopped() -> Self {
+        Self::not_completed("stopped; what is left waits in the hub, and the next sync goes on from here")
+    }
+
+    /// The arguments make no sense: what the parser says of them, without its lines on usage.
+    pub(crate) fn malformed(error: &clap::Error) -> Self {
+        let text = error.render().to_string();
+        let said = text.split("\n\nUsage:").next().unwrap_or_default();
+        let said = said.strip_prefix("error: ").unwrap_or(said);
+        let message = match error.kind() {
+            clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "no command was given".to_owned(),
+            _ => said.split_whitespace().collect::<Vec<_>>().join(" "),
+        };
+        Self {
+            remedy: Some("see `magnus --help`, or `--help` after a command"),
+            ..Self::usage(message)
         }
     }
 
@@ -217,6 +237,26 @@ mod tests {
         assert_eq!(failure.causes, ["connection refused"]);
         assert_eq!(failure.exit, Exit::Unreachable);
         assert!(failure.remedy.is_some_and(|remedy| remedy.contains("server runs")));
+    }
+
+    #[test]
+    fn arguments_that_make_no_sense_are_told_in_one_line() {
+        use clap::Parser as _;
+        for (arguments, words) in [
+            (vec!["magnus", "sync", "--direction", "sideways"], "sideways"),
+            (vec!["magnus", "sink"], "sink"),
+            (vec!["magnus", "--json"], "no command"),
+        ] {
+            let error = crate::arguments::Arguments::try_parse_from(arguments).unwrap_err();
+            let failure = Failure::malformed(&error);
+            assert_eq!(failure.exit, Exit::Usage);
+            assert!(failure.message.contains(words), "{}", failure.message);
+            assert!(
+                !failure.message.contains('\n') && !failure.message.contains("Usage:"),
+                "{}",
+                failure.message
+            );
+        }
     }
 
     #[test]

@@ -29,12 +29,21 @@ use clap::Parser;
 
 use arguments::Arguments;
 use exit::Exit;
+use failure::Failure;
 
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            // The parser has read nothing, so it cannot tell for whom the answer is.
+            if error.use_stderr()
+                && std::env::args_os()
+                    .take_while(|part| part != "--")
+                    .any(|part| part == "--json")
+            {
+                return Failure::malformed(&error).print(true).into();
+            }
             // Nobody is left to tell if even that cannot be printed.
             let _printed = error.print();
             return exit.into();

@@ -146,6 +146,8 @@ async fn asked_to_end_it_stops_between_operations_and_the_next_start_goes_on() {
     gate.open();
     let told = listener.next().await.map(|(_, of, state)| (of, state));
     assert_eq!(told, Some((run.clone(), "interrupted".to_owned())));
+    let anew = listener.next().await.map(|(_, _, state)| state);
+    assert_eq!(anew.as_deref(), Some("queued"), "what is left waits for the next start");
     assert!(listener.next().await.is_none(), "the stream ends with the service");
     let (status, log) = service.ended();
     assert!(status.success(), "{status}: {log}");

@@ -3,7 +3,29 @@
 mod support;
 
 use magnus_testkit::sim::{CallMatcher, Fault, FaultRule};
-use support::Pair;
+use support::{Magnus, Pair};
+
+#[test]
+fn with_json_wrong_arguments_are_an_error_in_json_too() {
+    let magnus = Magnus::new();
+    for arguments in [
+        ["sync", "--direction", "sideways", "--json"].as_slice(),
+        &["--json", "sink"],
+        &["--json"],
+    ] {
+        let said = magnus.run(arguments).ends(2);
+        assert_eq!(said.out, "");
+        let error: serde_json::Value = serde_json::from_str(&said.err).unwrap_or_else(|_| panic!("{}", said.err));
+        assert_eq!(error["exit_code"], 2, "{error}");
+        assert!(error["error"].as_str().is_some_and(|text| !text.is_empty()), "{error}");
+        assert!(
+            error["remedy"].as_str().is_some_and(|text| text.contains("--help")),
+            "{error}"
+        );
+    }
+    magnus.run(&["sync", "--direction", "sideways", "--", "--json"]).ends(2);
+    magnus.run(&["--json", "--version"]).ends(0);
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_shows_what_a_sync_would_do_and_writes_nothing() {

@@ -308,13 +308,15 @@ impl Commit<'_> {
             return Ok(());
         }
         let touched: Vec<_> = self.touched.iter().map(|project| project.as_uuid()).collect();
+        // A mark that stands is written again, and so locked: a claim that takes it away meanwhile would read the hub as it
+        // was before this commit, and leave no mark behind.
         sqlx::query(self.schema.sql(
             "INSERT INTO {hub}.magnus_due (connection_id)
              SELECT DISTINCT connection_id FROM {hub}.magnus_project_mappings
              WHERE sync_enabled AND set_aside IS NULL AND connection_id IS DISTINCT FROM $1
                AND magnus_project_id = ANY($2)
              ORDER BY connection_id
-             ON CONFLICT DO NOTHING",
+             ON CONFLICT (connection_id) DO UPDATE SET connection_id = EXCLUDED.connection_id",
         ))
         .bind(self.here.map(ConnectionId::as_uuid))
         .bind(touched)

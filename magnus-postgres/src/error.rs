@@ -31,7 +31,12 @@ pub(crate) fn is_taken(error: &sqlx::Error) -> bool {
 /// took place.
 pub(crate) fn may_be_tried_again(error: &StoreError) -> bool {
     let source = StdError::source(error).and_then(|source| source.downcast_ref::<sqlx::Error>());
-    source.is_some_and(|source| is_lost(source) || matches!(code(source).as_deref(), Some("40001" | "40P01")))
+    source.is_some_and(|source| is_lost(source) || gave_way(source))
+}
+
+/// Whether the server took it back in favour of another transaction.
+pub(crate) fn gave_way(error: &sqlx::Error) -> bool {
+    matches!(code(error).as_deref(), Some("40001" | "40P01"))
 }
 
 /// Whether the connection went away: the server was stopped, failed over, or cannot be reached.
@@ -49,13 +54,17 @@ pub(crate) fn is_lost(error: &sqlx::Error) -> bool {
 /// that is starting.
 pub(crate) const MOST_LOSSES: u32 = 4;
 
-/// Tries what changes nothing, or nothing more when it is repeated, again after its connection was lost.
+/// Tries what changes nothing, or nothing more when it is repeated, again after its connection was lost or it gave way to
+/// another transaction.
 macro_rules! patiently {
     ($operation:expr, $attempt:expr) => {{
         let mut losses = 0;
         loop {
             match $attempt.await {
-                Err(error) if losses < $crate::error::MOST_LOSSES && $crate::error::is_lost(&error) => {
+                Err(error)
+                    if losses < $crate::error::MOST_LOSSES
+                        && ($crate::error::is_lost(&error) || $crate::error::gave_way(&error)) =>
+                {
                     losses += 1;
                     $crate::error::pause(losses).await;
                 }

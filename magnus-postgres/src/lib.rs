@@ -20,6 +20,7 @@ mod pace;
 mod projects;
 #[cfg(feature = "workers")]
 mod queue;
+mod run_rows;
 mod runs;
 mod schema;
 mod search;

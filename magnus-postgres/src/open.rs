@@ -131,8 +131,14 @@ impl PostgresStore {
             .map_err(failed(operation))
     }
 
+    /// Begins a transaction in which each statement sees what others have committed by then: who waits for a lock must see
+    /// what was done under it. A host's pool, role or server may have another default.
     pub(crate) async fn begin(&self, operation: &'static str) -> Result<Transaction<'static, Postgres>, StoreError> {
-        self.shared.pool.begin().await.map_err(failed(operation))
+        self.shared
+            .pool
+            .begin_with("BEGIN ISOLATION LEVEL READ COMMITTED")
+            .await
+            .map_err(failed(operation))
     }
 
     pub(crate) fn count_changes(&self, more: ChangedRows) {
@@ -213,6 +219,8 @@ pub(crate) fn connect_options(url: &str, options: &PostgresOptions) -> Result<Pg
             milliseconds(options.statement_timeout),
         ),
         ("timezone", "UTC".to_owned()),
+        // Of statements outside of a transaction, too: see `PostgresStore::begin`.
+        ("default_transaction_isolation", "read committed".to_owned()),
     ]))
 }
 

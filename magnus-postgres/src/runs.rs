@@ -1,27 +1,20 @@
-//! Rows of `magnus_sync_log`.
+//! The run log: what is queued, claimed, ended and taken up.
 
 use async_trait::async_trait;
-use magnus_core::model::{
-    ConnectionId, Direction, Run, RunId, RunReport, RunRequest, RunState, Scope, Timestamp, Trigger,
-};
+use magnus_core::model::{Run, RunId, RunReport, RunRequest, RunState, Timestamp};
 use magnus_core::store::{Enqueued, Fence, RunStore, StoreError, StoreErrorKind};
 use sqlx::PgConnection;
-use sqlx::postgres::PgRow;
 
 use crate::PostgresStore;
-use crate::columns::{Columns, text, to_jsonb};
+use crate::columns::text;
 use crate::error::{failed, patiently};
-use crate::leases::{check_fence, unknown_connection};
+use crate::leases::check_fence;
 use crate::open::finish;
+use crate::run_rows::{from_row, insert, run_by_id, run_of, update};
 use crate::schema::Schema;
 use crate::service::forget_old_events;
 
 const ABANDONED: &str = "the process that ran it ended without finishing it";
-
-/// The columns of a run whose report is read in brief, where it is kept so.
-pub(crate) const BRIEF: &str = "id, connection_id, request, status, cancel_requested, coalesce(brief, details) AS details, \
-                                items_synced, items_failed, conflicts_detected, error_message, queued_at, started_at, \
-                                completed_at";
 
 /// How often a request is tried that meets others which queue or claim at the same moment.
 const TRIES: u32 = 20;
@@ -30,40 +23,32 @@ const TRIES: u32 = 20;
 impl RunStore for PostgresStore {
     async fn enqueue_run(&self, request: RunRequest) -> Result<Enqueued, StoreError> {
         const OPERATION: &str = "enqueue run";
-        for _ in 0..TRIES {
-            let mut transaction = self.begin(OPERATION).await?;
-            let queued = run_of(&mut transaction, self.schema(), request.connection_id, RunState::Queued).await?;
-            let enqueued = match queued {
-                Some(mut run) => {
-                    run.request = run.request.merged(&request);
-                    update(&mut transaction, self.schema(), &run, OPERATION).await?;
-                    Enqueued { run, joined: true }
-                }
-                None => {
-                    let run = Run {
-                        id: RunId::generate(),
-                        connection_id: request.connection_id,
-                        request: request.clone(),
-                        state: RunState::Queued,
-                        cancel_requested: false,
-                        report: RunReport::default(),
-                        error_message: None,
-                        queued_at: self.now(&mut transaction, OPERATION).await?,
-                        started_at: None,
-                        completed_at: None,
-                    };
-                    if !insert(&mut transaction, self.schema(), &run, OPERATION).await? {
-                        // Another request was queued at the same moment: this one joins it.
-                        continue;
-                    }
-                    Enqueued { run, joined: false }
-                }
-            };
-            finish(transaction, OPERATION).await?;
-            return Ok(enqueued);
+        let mut transaction = self.begin(OPERATION).await?;
+        let enqueued = enqueue(&mut transaction, self, request, OPERATION).await?;
+        finish(transaction, OPERATION).await?;
+        Ok(enqueued)
+    }
+
+    async fn enqueue_run_after(&self, newest: RunId, request: RunRequest) -> Result<Option<Enqueued>, StoreError> {
+        const OPERATION: &str = "enqueue run";
+        let mut transaction = self.begin(OPERATION).await?;
+        // Who decides on the same run waits here, and then sees what the first one queued.
+        if run_by_id(&mut transaction, self.schema(), newest).await?.is_none() {
+            return Ok(None);
         }
-        let message = "runs of this connection are queued and claimed faster than a request can join; try again";
-        Err(StoreError::new(StoreErrorKind::Unavailable, OPERATION, message))
+        let found: Option<uuid::Uuid> = sqlx::query_scalar(self.sql(
+            "SELECT id FROM {hub}.magnus_sync_log WHERE connection_id = $1 ORDER BY queued_at DESC, id DESC LIMIT 1",
+        ))
+        .bind(request.connection_id.as_uuid())
+        .fetch_optional(&mut *transaction)
+        .await
+        .map_err(failed(OPERATION))?;
+        if found != Some(newest.as_uuid()) {
+            return Ok(None);
+        }
+        let enqueued = enqueue(&mut transaction, self, request, OPERATION).await?;
+        finish(transaction, OPERATION).await?;
+        Ok(Some(enqueued))
     }
 
     async fn claim_run(&self, fence: Fence) -> Result<Option<Run>, StoreError> {
@@ -81,13 +66,13 @@ impl RunStore for PostgresStore {
         forget_old_changesets(&mut transaction, self.schema(), now).await?;
         forget_old_events(&mut transaction, self.schema(), now).await?;
         if let Some(mut dead) = run_of(&mut transaction, self.schema(), connection, RunState::Started).await? {
-            end(&mut dead, RunState::Interrupted, Some(ABANDONED.to_owned()), now);
-            update(&mut transaction, self.schema(), &dead, OPERATION).await?;
+            interrupt(&mut transaction, self, &mut dead, now, OPERATION).await?;
         }
         let mut claimed = run_of(&mut transaction, self.schema(), connection, RunState::Queued).await?;
         if let Some(run) = &mut claimed {
             run.state = RunState::Started;
-            run.started_at = Some(now);
+            // One that goes on with a dead run was queued only now.
+            run.started_at = Some(now.max(run.queued_at));
             update(&mut transaction, self.schema(), run, OPERATION).await?;
             sqlx::query(self.sql("DELETE FROM {hub}.magnus_due WHERE connection_id = $1"))
                 .bind(connection.as_uuid())
@@ -131,6 +116,7 @@ impl RunStore for PostgresStore {
         end(&mut run, state, error_message, now);
         update(&mut transaction, self.schema(), &run, OPERATION).await?;
         note_on_connection(&mut transaction, self.schema(), &run).await?;
+        resume(&mut transaction, self, &run, OPERATION).await?;
         finish(transaction, OPERATION).await
     }
 
@@ -171,8 +157,7 @@ impl RunStore for PostgresStore {
         .map_err(failed(OPERATION))?;
         let mut runs: Vec<Run> = rows.iter().map(from_row).collect::<Result<_, _>>()?;
         for run in &mut runs {
-            end(run, RunState::Interrupted, Some(ABANDONED.to_owned()), now);
-            update(&mut transaction, self.schema(), run, OPERATION).await?;
+            interrupt(&mut transaction, self, run, now, OPERATION).await?;
         }
         finish(transaction, OPERATION).await?;
         Ok(runs)
@@ -214,141 +199,65 @@ impl RunStore for PostgresStore {
     }
 }
 
-pub(crate) fn from_row(row: &PgRow) -> Result<Run, StoreError> {
-    let columns = Columns::new("magnus_sync_log", row);
-    let connection_id = columns.id("connection_id", ConnectionId::from_uuid)?;
-    let request: Option<RunRequest> = columns.optional_json("request")?;
-    let report = match request {
-        Some(_) => columns.optional_json("details")?.unwrap_or_default(),
-        None => predecessor_report(&columns)?,
-    };
-    Ok(Run {
-        id: columns.id("id", RunId::from_uuid)?,
-        connection_id,
-        request: request.unwrap_or_else(|| RunRequest::new(connection_id)),
-        state: columns.parse("status")?,
-        cancel_requested: columns.get("cancel_requested")?,
-        report,
-        error_message: columns.get("error_message")?,
-        queued_at: columns.time("queued_at")?,
-        started_at: columns.optional_time("started_at")?,
-        completed_at: columns.optional_time("completed_at")?,
-    })
-}
-
-/// What a row of the predecessor tells: its numbers, but not what they are made of.
-fn predecessor_report(columns: &Columns<'_>) -> Result<RunReport, StoreError> {
-    let mut report = RunReport::default();
-    report.counts.tasks.updated = columns.number::<i32, _>("items_synced")?.unwrap_or_default();
-    report.counts.tasks.failed = columns.number::<i32, _>("items_failed")?.unwrap_or_default();
-    report.counts.tasks.conflicted = columns.number::<i32, _>("conflicts_detected")?.unwrap_or_default();
-    Ok(report)
-}
-
-/// A run by its id, its row locked.
-async fn run_by_id(connection: &mut PgConnection, schema: &Schema, id: RunId) -> Result<Option<Run>, StoreError> {
-    let row = sqlx::query(
-        schema.sql("SELECT * FROM {hub}.magnus_sync_log WHERE id = $1 AND connection_id IS NOT NULL FOR UPDATE"),
-    )
-    .bind(id.as_uuid())
-    .fetch_optional(connection)
-    .await
-    .map_err(failed("read run"))?;
-    row.as_ref().map(from_row).transpose()
-}
-
-/// The run of a connection in this state, its row locked.
-async fn run_of(
+/// Queues a run, or lets the request join the one that is queued.
+async fn enqueue(
     connection: &mut PgConnection,
-    schema: &Schema,
-    of: ConnectionId,
-    state: RunState,
-) -> Result<Option<Run>, StoreError> {
-    // The state stands in the statement: only so the index of the few runs in it is used, however long the log is.
-    let row = sqlx::query(schema.sql(&format!(
-        "SELECT * FROM {{hub}}.magnus_sync_log WHERE connection_id = $1 AND status = '{state}' FOR UPDATE"
-    )))
-    .bind(of.as_uuid())
-    .fetch_optional(connection)
-    .await
-    .map_err(failed("read run"))?;
-    row.as_ref().map(from_row).transpose()
-}
-
-const INSERT: &str = "
-    INSERT INTO {hub}.magnus_sync_log
-        (id, connection_id, request, status, cancel_requested, details, items_synced, items_failed,
-         conflicts_detected, error_message, queued_at, started_at, completed_at, sync_type, direction, brief)
-    VALUES ($1, $2, $3::jsonb, $4, $5, $6::jsonb, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16::jsonb)
-    ON CONFLICT DO NOTHING";
-
-const UPDATE: &str = "
-    UPDATE {hub}.magnus_sync_log
-    SET connection_id = $2, request = $3::jsonb, status = $4, cancel_requested = $5, details = $6::jsonb,
-        items_synced = $7, items_failed = $8, conflicts_detected = $9, error_message = $10, queued_at = $11,
-        started_at = $12, completed_at = $13, sync_type = $14, direction = $15, brief = $16::jsonb
-    WHERE id = $1";
-
-/// Inserts a run; `false` if its place is taken.
-async fn insert(
-    connection: &mut PgConnection,
-    schema: &Schema,
-    run: &Run,
+    store: &PostgresStore,
+    request: RunRequest,
     operation: &'static str,
-) -> Result<bool, StoreError> {
-    save(connection, schema, run, INSERT, operation)
-        .await
-        .map(|rows| rows == 1)
+) -> Result<Enqueued, StoreError> {
+    let schema = store.schema();
+    for _ in 0..TRIES {
+        let queued = run_of(&mut *connection, schema, request.connection_id, RunState::Queued).await?;
+        if let Some(mut run) = queued {
+            run.request = run.request.merged(&request);
+            update(&mut *connection, schema, &run, operation).await?;
+            return Ok(Enqueued { run, joined: true });
+        }
+        let run = Run {
+            id: RunId::generate(),
+            connection_id: request.connection_id,
+            request: request.clone(),
+            state: RunState::Queued,
+            cancel_requested: false,
+            report: RunReport::default(),
+            error_message: None,
+            queued_at: store.now(&mut *connection, operation).await?,
+            started_at: None,
+            completed_at: None,
+        };
+        // If another request was queued at the same moment, this one joins it.
+        if insert(&mut *connection, schema, &run, operation).await? {
+            return Ok(Enqueued { run, joined: false });
+        }
+    }
+    let message = "runs of this connection are queued and claimed faster than a request can join; try again";
+    Err(StoreError::new(StoreErrorKind::Unavailable, operation, message))
 }
 
-async fn update(
+/// Marks a run whose process died.
+async fn interrupt(
     connection: &mut PgConnection,
-    schema: &Schema,
+    store: &PostgresStore,
+    run: &mut Run,
+    now: Timestamp,
+    operation: &'static str,
+) -> Result<(), StoreError> {
+    end(run, RunState::Interrupted, Some(ABANDONED.to_owned()), now);
+    update(&mut *connection, store.schema(), run, operation).await?;
+    resume(connection, store, run, operation).await
+}
+
+/// Queues anew what was interrupted.
+async fn resume(
+    connection: &mut PgConnection,
+    store: &PostgresStore,
     run: &Run,
     operation: &'static str,
 ) -> Result<(), StoreError> {
-    save(connection, schema, run, UPDATE, operation).await.map(|_| ())
-}
-
-async fn save(
-    connection: &mut PgConnection,
-    schema: &Schema,
-    run: &Run,
-    statement: &str,
-    operation: &'static str,
-) -> Result<u64, StoreError> {
-    let tasks = &run.report.counts.tasks;
-    let count = |number: u64| i32::try_from(number).unwrap_or(i32::MAX);
-    let done = sqlx::query(schema.sql(statement))
-        .bind(run.id.as_uuid())
-        .bind(run.connection_id.as_uuid())
-        .bind(to_jsonb(&run.request, "the request of a run")?)
-        .bind(run.state.as_str())
-        .bind(run.cancel_requested)
-        .bind(to_jsonb(&run.report, "the report of a run")?)
-        .bind(count(tasks.changed()))
-        .bind(count(tasks.failed))
-        .bind(count(tasks.conflicted))
-        .bind(run.error_message.as_deref().map(text))
-        .bind(run.queued_at)
-        .bind(run.started_at)
-        .bind(run.completed_at)
-        .bind(sync_type(&run.request))
-        .bind(run.request.direction.map(Direction::as_str))
-        .bind(to_jsonb(&run.report.brief(), "the report of a run")?)
-        .execute(connection)
-        .await
-        .map_err(|error| unknown_connection(error, run.connection_id, operation))?;
-    Ok(done.rows_affected())
-}
-
-/// What kind of sync it is in the predecessor's words, for reports.
-fn sync_type(request: &RunRequest) -> &'static str {
-    match (request.trigger, request.scope) {
-        (Trigger::Webhook, _) => "webhook",
-        (Trigger::Manual, _) => "manual",
-        (_, Scope::All) => "full",
-        _ => "incremental",
+    match run.resumption() {
+        Some(request) => enqueue(connection, store, request, operation).await.map(|_| ()),
+        None => Ok(()),
     }
 }
 

@@ -13,9 +13,9 @@ use sqlx::postgres::PgRow;
 use crate::columns::{Columns, text};
 use crate::error::{failed, patiently};
 use crate::open::finish;
-use crate::runs::BRIEF;
+use crate::run_rows::BRIEF;
 use crate::schema::Schema;
-use crate::{PostgresStore, runs, search, standing};
+use crate::{PostgresStore, run_rows, search, standing};
 
 #[async_trait]
 impl ServiceStore for PostgresStore {
@@ -52,7 +52,11 @@ impl ServiceStore for PostgresStore {
             .fetch_all(self.pool())
             .await
             .map_err(failed("read runs"))?;
-        let runs: Vec<Run> = rows.iter().take(limit).map(runs::from_row).collect::<Result<_, _>>()?;
+        let runs: Vec<Run> = rows
+            .iter()
+            .take(limit)
+            .map(run_rows::from_row)
+            .collect::<Result<_, _>>()?;
         let next = runs.last().filter(|_| rows.len() > limit).map(|run| run.id);
         Ok(RunPage { runs, next })
     }
@@ -104,7 +108,7 @@ impl ServiceStore for PostgresStore {
             .iter()
             .take_while(|state| state.as_str() == RunState::Failed.as_str());
         Ok(RunDigest {
-            newest: newest.as_ref().map(runs::from_row).transpose()?,
+            newest: newest.as_ref().map(run_rows::from_row).transpose()?,
             last_success_at: success.flatten(),
             asked_by_person,
             failures_in_a_row: u32::try_from(failures.count()).unwrap_or(RunDigest::MOST_FAILURES),
@@ -129,11 +133,13 @@ impl ServiceStore for PostgresStore {
     }
 
     async fn prune_runs(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
-        // Rows that another process prunes right now are left to it. Rows of the predecessor have no request.
+        // Rows that another process prunes right now are left to it. Rows of the predecessor have no request, and stay: an
+        // upgrade keeps every row.
         const PRUNE: &str = "
              WITH old AS (
                  SELECT run.id FROM {hub}.magnus_sync_log AS run
                  WHERE run.completed_at < $1 AND run.connection_id IS NOT NULL AND run.status NOT IN ('queued', 'started')
+                   AND run.request IS NOT NULL
                    AND EXISTS (SELECT 1 FROM {hub}.magnus_sync_log AS newer
                                WHERE newer.connection_id = run.connection_id
                                  AND (newer.queued_at, newer.id) > (run.queued_at, run.id))
@@ -142,7 +148,7 @@ impl ServiceStore for PostgresStore {
                                    WHERE newer.connection_id = run.connection_id
                                      AND newer.status IN ('completed', 'partial')
                                      AND (newer.queued_at, newer.id) > (run.queued_at, run.id)))
-                   AND (coalesce(run.request ->> 'trigger', '') <> 'manual'
+                   AND (run.request ->> 'trigger' <> 'manual'
                         OR EXISTS (SELECT 1 FROM {hub}.magnus_sync_log AS newer
                                    WHERE newer.connection_id = run.connection_id
                                      AND newer.request ->> 'trigger' = 'manual'

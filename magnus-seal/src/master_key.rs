@@ -102,8 +102,9 @@ impl MasterKey {
         match read_key(path) {
             Err(MasterKeyError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 let key = Self::generate()?;
-                match write_new(path, &key) {
-                    Ok(()) => Ok(key),
+                match write_new(path, &key, |draft, path| std::fs::hard_link(draft, path)) {
+                    // Read back: a file system may keep no modes, and that is to be said before anything is sealed.
+                    Ok(()) => read_key(path),
                     // Another process was faster; its key is the one.
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read_key(path),
                     Err(source) => Err(MasterKeyError::File {
@@ -144,8 +145,9 @@ fn read_key(path: &Path) -> Result<MasterKey, MasterKeyError> {
     MasterKey::from_base64(&SecretString::from(text), &path.display().to_string())
 }
 
-/// Writes the key beside `path` and links it there: nobody can see a half-written file, and an existing one stays.
-fn write_new(path: &Path, key: &MasterKey) -> io::Result<()> {
+/// Writes the key beside `path` and links it there: nobody can see a half-written file, and an existing one stays. Where the
+/// file system knows no links, it is written in its place; an existing one stays all the same.
+fn write_new(path: &Path, key: &MasterKey, link: impl Fn(&Path, &Path) -> io::Result<()>) -> io::Result<()> {
     let parent = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())
@@ -155,22 +157,34 @@ fn write_new(path: &Path, key: &MasterKey) -> io::Result<()> {
     name.push(format!(".{}.new", uuid::Uuid::new_v4()));
     let draft = parent.join(name);
 
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options.open(&draft).and_then(|mut file| {
-        let text = SecretString::from(STANDARD.encode(key.expose()) + "\n");
-        file.write_all(text.expose_secret().as_bytes())?;
-        file.sync_all()?;
-        std::fs::hard_link(&draft, path)
+    let linked = create(&draft, key).and_then(|()| match link(&draft, path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => create(path, key),
+        linked => linked,
     });
     let removed = std::fs::remove_file(&draft);
-    written.and(removed)?;
+    linked.and(removed)?;
     // The name, too, must be on disk before anything is sealed with this key.
     #[cfg(unix)]
     std::fs::File::open(parent)?.sync_all()?;
     Ok(())
+}
+
+/// Writes the key to a new file that only its owner can read. A file that could not be written to its end is removed.
+fn create(path: &Path, key: &MasterKey) -> io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    let text = SecretString::from(STANDARD.encode(key.expose()) + "\n");
+    let written = file
+        .write_all(text.expose_secret().as_bytes())
+        .and_then(|()| file.sync_all());
+    if written.is_err() {
+        // What went wrong first is what is told.
+        let _removed = std::fs::remove_file(path);
+    }
+    written
 }
 
 #[cfg(test)]
@@ -202,10 +216,37 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("hub.key");
         let winner = MasterKey::generate().unwrap();
-        write_new(&path, &winner).unwrap();
-        let late = write_new(&path, &MasterKey::generate().unwrap()).unwrap_err();
+        let link = |draft: &Path, path: &Path| std::fs::hard_link(draft, path);
+        write_new(&path, &winner, link).unwrap();
+        let late = write_new(&path, &MasterKey::generate().unwrap(), link).unwrap_err();
         assert_eq!(late.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(MasterKey::from_file(&path).unwrap().expose(), winner.expose());
+    }
+
+    #[test]
+    fn key_file_is_made_where_the_file_system_knows_no_links() {
+        // FAT says that it is not permitted, others that it is not supported or not implemented.
+        for kind in [
+            io::ErrorKind::PermissionDenied,
+            io::ErrorKind::Unsupported,
+            io::ErrorKind::Other,
+        ] {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("hub.key");
+            let refused = |_: &Path, _: &Path| Err(io::Error::from(kind));
+            let winner = MasterKey::generate().unwrap();
+            write_new(&path, &winner, refused).unwrap();
+            // The mode is right, or it could not be read.
+            assert_eq!(MasterKey::from_file(&path).unwrap().expose(), winner.expose());
+            let late = write_new(&path, &MasterKey::generate().unwrap(), refused).unwrap_err();
+            assert_eq!(late.kind(), io::ErrorKind::AlreadyExists);
+            assert_eq!(MasterKey::from_file(&path).unwrap().expose(), winner.expose());
+            assert_eq!(
+                std::fs::read_dir(directory.path()).unwrap().count(),
+                1,
+                "no draft is left"
+            );
+        }
     }
 
     #[test]

@@ -27,29 +27,28 @@ impl RunStore for SqliteStore {
         const OPERATION: &str = "enqueue run";
         let now = self.now();
         let mut transaction = self.begin(OPERATION).await?;
-        let queued = run_of(&mut transaction, request.connection_id, RunState::Queued).await?;
-        let joined = queued.is_some();
-        let run = match queued {
-            Some(mut run) => {
-                run.request = run.request.merged(&request);
-                run
-            }
-            None => Run {
-                id: RunId::generate(),
-                connection_id: request.connection_id,
-                request,
-                state: RunState::Queued,
-                cancel_requested: false,
-                report: RunReport::default(),
-                error_message: None,
-                queued_at: now,
-                started_at: None,
-                completed_at: None,
-            },
-        };
-        save(&mut transaction, &run, OPERATION).await?;
+        let enqueued = enqueue(&mut transaction, request, now, OPERATION).await?;
         finish(transaction, OPERATION).await?;
-        Ok(Enqueued { run, joined })
+        Ok(enqueued)
+    }
+
+    async fn enqueue_run_after(&self, newest: RunId, request: RunRequest) -> Result<Option<Enqueued>, StoreError> {
+        const OPERATION: &str = "enqueue run";
+        let now = self.now();
+        let mut transaction = self.begin(OPERATION).await?;
+        let found: Option<String> = sqlx::query_scalar(
+            "SELECT id FROM magnus_sync_log WHERE connection_id = ? ORDER BY queued_at DESC, id DESC LIMIT 1",
+        )
+        .bind(request.connection_id.to_string())
+        .fetch_optional(&mut *transaction)
+        .await
+        .map_err(failed(OPERATION))?;
+        if found != Some(newest.to_string()) {
+            return Ok(None);
+        }
+        let enqueued = enqueue(&mut transaction, request, now, OPERATION).await?;
+        finish(transaction, OPERATION).await?;
+        Ok(Some(enqueued))
     }
 
     async fn claim_run(&self, fence: Fence) -> Result<Option<Run>, StoreError> {
@@ -67,8 +66,7 @@ impl RunStore for SqliteStore {
         forget_old_changesets(&mut transaction, now).await?;
         forget_old_events(&mut transaction, now).await?;
         if let Some(mut dead) = run_of(&mut transaction, connection, RunState::Started).await? {
-            end(&mut dead, RunState::Interrupted, Some(ABANDONED.to_owned()), now);
-            save(&mut transaction, &dead, OPERATION).await?;
+            interrupt(&mut transaction, &mut dead, now, OPERATION).await?;
         }
         let mut claimed = run_of(&mut transaction, connection, RunState::Queued).await?;
         if let Some(run) = &mut claimed {
@@ -115,6 +113,7 @@ impl RunStore for SqliteStore {
         run.report = report;
         end(&mut run, state, error_message, now);
         save(&mut transaction, &run, OPERATION).await?;
+        resume(&mut transaction, &run, now, OPERATION).await?;
         finish(transaction, OPERATION).await
     }
 
@@ -147,8 +146,7 @@ impl RunStore for SqliteStore {
         let mut transaction = self.begin(OPERATION).await?;
         let mut runs = abandoned(&mut *transaction, now).await?;
         for run in &mut runs {
-            end(run, RunState::Interrupted, Some(ABANDONED.to_owned()), now);
-            save(&mut transaction, run, OPERATION).await?;
+            interrupt(&mut transaction, run, now, OPERATION).await?;
         }
         finish(transaction, OPERATION).await?;
         Ok(runs)
@@ -267,6 +265,62 @@ async fn save(connection: &mut SqliteConnection, run: &Run, operation: &'static 
     .await
     .map_err(|error| unknown_connection(error, run.connection_id, operation))?;
     Ok(())
+}
+
+/// Queues a run, or lets the request join the one that is queued.
+async fn enqueue(
+    connection: &mut SqliteConnection,
+    request: RunRequest,
+    now: Timestamp,
+    operation: &'static str,
+) -> Result<Enqueued, StoreError> {
+    let queued = run_of(&mut *connection, request.connection_id, RunState::Queued).await?;
+    let joined = queued.is_some();
+    let run = match queued {
+        Some(mut run) => {
+            run.request = run.request.merged(&request);
+            run
+        }
+        None => Run {
+            id: RunId::generate(),
+            connection_id: request.connection_id,
+            request,
+            state: RunState::Queued,
+            cancel_requested: false,
+            report: RunReport::default(),
+            error_message: None,
+            queued_at: now,
+            started_at: None,
+            completed_at: None,
+        },
+    };
+    save(connection, &run, operation).await?;
+    Ok(Enqueued { run, joined })
+}
+
+/// Marks a run whose process died.
+async fn interrupt(
+    connection: &mut SqliteConnection,
+    run: &mut Run,
+    now: Timestamp,
+    operation: &'static str,
+) -> Result<(), StoreError> {
+    end(run, RunState::Interrupted, Some(ABANDONED.to_owned()), now);
+    save(&mut *connection, run, operation).await?;
+    resume(connection, run, now, operation).await
+}
+
+/// Queues anew what was interrupted.
+async fn resume(
+    connection: &mut SqliteConnection,
+    run: &Run,
+    now: Timestamp,
+    operation: &'static str,
+) -> Result<(), StoreError> {
+    match run.resumption() {
+        Some(request) => enqueue(connection, request, now, operation).await.map(|_| ()),
+        None => Ok(()),
+    }
 }
 
 fn end(run: &mut Run, state: RunState, error_message: Option<String>, now: Timestamp) {

@@ -5,16 +5,22 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use magnus_core::model::{Run, RunState};
+use magnus_core::engine::{RunError, RunErrorKind};
+use magnus_core::model::{Run, RunRequest, RunState};
+use magnus_core::orchestrator::SyncAll;
 use magnus_core::store::{StoreErrorKind, TaskStore};
+use magnus_http::{ServiceOptions, router};
 use magnus_postgres::{PostgresOptions, PostgresStore};
 use magnus_testkit::postgres::{Database, Server};
 use magnus_testkit::sim::{CallMatcher, Fault, FaultRule};
 use sqlx::Executor;
-use support::{Setup, World};
+use support::{Keys, Setup, World};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 
 async fn world_on(store: &PostgresStore) -> World {
     World::with(Setup {
@@ -124,28 +130,87 @@ async fn a_server_that_is_restarted_ten_times_while_all_is_synced_loses_and_doub
         "{RESTARTS} restarts during {syncs} syncs: {completed} of {} runs completed, {refused} refused",
         runs.len()
     );
-    // A create of which nothing was written down is believed lost only after a while; that time is not waited for here,
-    // unless something is open.
-    for _ in 0..100 {
-        let all = world.orchestrator.sync_all(None).await.unwrap();
-        if all.quiet && all.runs.iter().all(|run| run.state == RunState::Completed) {
+    come_to_rest(&world).await;
+    assert_same_everywhere(&world, TASKS).await;
+    world.shutdown().await;
+}
+
+/// A run that pushes tasks of the hub, in the middle of it.
+struct UnderWay {
+    database: Database,
+    raw: sqlx::PgConnection,
+    world: World,
+    run: tokio::task::JoinHandle<Result<Run, RunError>>,
+}
+
+/// How many tasks there are to push, and how many to pull.
+const EACH: usize = 40;
+
+impl UnderWay {
+    async fn new() -> Self {
+        let database = Database::new().await;
+        let store = open(&database.url()).await;
+        let world = world_on(&store).await;
+        let common = world.common_project("Common").await;
+        for number in 0..EACH {
+            world.add(common.hub, &format!("from the hub {number}")).await;
+            world
+                .openproject
+                .create_work_package(common.op, &format!("from OpenProject {number}"));
+        }
+        let before = world.openproject.writes();
+        // Each call takes a moment, so that there is a middle.
+        let delay = FaultRule::new(CallMatcher::any(), Fault::Delay(Duration::from_millis(20)));
+        world.openproject.faults().inject(delay.always());
+        let handle = world.orchestrator.start(RunRequest::new(world.op)).await.unwrap();
+        let run = tokio::spawn(async move { handle.wait().await });
+        while world.openproject.writes() < before + 5 {
+            assert!(!run.is_finished(), "it ended before anything was away");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let raw = database.connect().await;
+        Self {
+            database,
+            raw,
+            world,
+            run,
+        }
+    }
+
+    /// All is well again: everything is everywhere, once.
+    async fn comes_to_rest(self) {
+        self.world.openproject.faults().clear();
+        come_to_rest(&self.world).await;
+        assert_same_everywhere(&self.world, 2 * EACH).await;
+        self.world.shutdown().await;
+        self.database.remove().await;
+    }
+}
+
+/// A create of which nothing was written down is believed lost only after a while; that time is waited for only if
+/// something is open.
+async fn come_to_rest(world: &World) {
+    for _ in 0..150 {
+        let all = world.orchestrator.sync_all(None).await;
+        let rests = |all: SyncAll| all.quiet && all.runs.iter().all(|run| run.state == RunState::Completed);
+        if all.is_ok_and(rests) {
             break;
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     world.settle().await;
-    assert_same_everywhere(&world, TASKS).await;
-    world.shutdown().await;
+}
+
+/// The end of a run of which the hub knows by now.
+async fn logged(world: &World, state: RunState) -> Run {
+    let runs = world.store.recent_runs(100).await.unwrap();
+    let found = runs.iter().find(|run| run.state == state);
+    found.unwrap_or_else(|| panic!("no run is {state}: {runs:#?}")).clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_read_only_ends_runs_with_that_reason_and_they_go_on_later() {
-    let database = Database::new().await;
-    let store = open(&database.url()).await;
-    let world = world_on(&store).await;
-    let common = world.common_project("Common").await;
-    world.openproject.create_work_package(common.op, "task");
-    let mut raw = database.connect().await;
+async fn a_server_that_turns_read_only_under_a_run_is_named_as_the_reason_and_nothing_is_doubled() {
+    let mut under_way = UnderWay::new().await;
     let switch = |on: &str| {
         format!(
             "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = {on}', current_database()); \
@@ -153,20 +218,135 @@ async fn a_server_that_is_read_only_ends_runs_with_that_reason_and_they_go_on_la
              WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
     };
-    raw.execute(sqlx::AssertSqlSafe(switch("on"))).await.unwrap();
-    let error = world
-        .orchestrator
-        .start(magnus_core::model::RunRequest::new(world.op))
-        .await
-        .unwrap_err();
+    let world = &under_way.world;
+    under_way.raw.execute(sqlx::AssertSqlSafe(switch("on"))).await.unwrap();
+    // Not even its end can be written down: whoever waits is told why.
+    let error = (&mut under_way.run).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), RunErrorKind::Store);
     assert!(error.to_string().contains("read-only"), "{error}");
+    let refused = world.orchestrator.start(RunRequest::new(world.lt)).await.unwrap_err();
+    assert!(refused.to_string().contains("read-only"), "{refused}");
     assert!(world.store.projects().await.is_ok(), "reading goes on");
-    raw.execute("SET default_transaction_read_only = off").await.unwrap();
-    raw.execute(sqlx::AssertSqlSafe(switch("off"))).await.unwrap();
+    world.orchestrator.idle().await;
+
+    under_way
+        .raw
+        .execute("SET default_transaction_read_only = off")
+        .await
+        .unwrap();
+    under_way.raw.execute(sqlx::AssertSqlSafe(switch("off"))).await.unwrap();
+    come_to_rest(world).await;
+    let interrupted = logged(world, RunState::Interrupted).await;
+    assert!(interrupted.error_message.is_some(), "{interrupted:#?}");
+    assert_eq!(world.orchestrator.status(20).await.unwrap().in_progress.len(), 0);
+    under_way.comes_to_rest().await;
+}
+
+/// The server cannot be given a small disk here without being root, so it answers as it does on a full one: whatever needs
+/// room is refused with its code for that, and what is written in place goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_of_the_server_that_is_full_under_a_run_is_named_as_the_reason_and_nothing_is_doubled() {
+    const GROWING: [&str; 4] = [
+        "magnus_tasks",
+        "magnus_task_mappings",
+        "magnus_intents",
+        "magnus_changesets",
+    ];
+    let mut under_way = UnderWay::new().await;
+    under_way
+        .raw
+        .execute(
+            "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                 RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full';
+             END $$",
+        )
+        .await
+        .unwrap();
+    for table in GROWING {
+        let trigger = format!(
+            "CREATE TRIGGER full_disk BEFORE INSERT ON {table} FOR EACH STATEMENT EXECUTE FUNCTION full_disk()"
+        );
+        under_way.raw.execute(sqlx::AssertSqlSafe(trigger)).await.unwrap();
+    }
+    let run = (&mut under_way.run).await.unwrap().unwrap();
+    assert_eq!(run.state, RunState::Failed, "{run:#?}");
+    assert_told(&run);
+    let message = run.error_message.clone().unwrap_or_default();
+    assert!(message.contains("the disk of the database server is full"), "{message}");
+    assert_eq!(logged(&under_way.world, RunState::Failed).await.id, run.id);
+    // It fails for that reason as long as that is so, and does nothing to the tool meanwhile.
+    let written = under_way.world.openproject.writes();
+    let again = under_way.world.sync(under_way.world.op).await;
+    assert_eq!(again.state, RunState::Failed);
+    assert_eq!(under_way.world.openproject.writes(), written);
+
+    for table in GROWING {
+        let trigger = format!("DROP TRIGGER full_disk ON {table}");
+        under_way.raw.execute(sqlx::AssertSqlSafe(trigger)).await.unwrap();
+    }
+    under_way.comes_to_rest().await;
+}
+
+/// Asks a service as a program does, and answers the status.
+async fn ask(address: SocketAddr, method: &str, path: &str) -> u16 {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request =
+        format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let status = answer.split_whitespace().nth(1).and_then(|status| status.parse().ok());
+    status.unwrap_or_else(|| panic!("{method} {path}: {answer}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_whose_server_goes_away_answers_503_and_serves_again_when_it_is_back() {
+    let server = Server::start().unwrap();
+    let database = Database::on(&server.url(), None).await;
+    let options = PostgresOptions::new()
+        .connections(6)
+        .acquire_timeout(Duration::from_secs(2));
+    let store = PostgresStore::open_with(database.url(), options).await.unwrap();
+    let world = world_on(&store).await;
+    let common = world.common_project("Common").await;
+    world.openproject.create_work_package(common.op, "task");
+    let webhooks = Arc::new(Keys::default());
+    let options = ServiceOptions::new(
+        Arc::new(store),
+        Arc::clone(&world.engine) as _,
+        Arc::clone(&world.keys) as _,
+        webhooks,
+    );
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let service = router(world.orchestrator.clone(), options).into_make_service_with_connect_info::<SocketAddr>();
+    let served = tokio::spawn(async move { axum::serve(listener, service).await });
+
+    assert_eq!(ask(address, "GET", "/ready").await, 200);
+    tokio::task::block_in_place(|| server.stop()).unwrap();
+    for (method, path) in [
+        ("GET", "/ready"),
+        ("GET", "/connections"),
+        ("GET", "/sync/status"),
+        ("POST", "/sync/all"),
+    ] {
+        assert_eq!(ask(address, method, path).await, 503, "{method} {path}");
+    }
+    assert_eq!(ask(address, "GET", "/health").await, 200);
+
+    tokio::task::block_in_place(|| server.begin()).unwrap();
+    // A server that has just begun may take a moment to take connections.
+    let mut tries = 0;
+    while ask(address, "GET", "/ready").await != 200 {
+        tries += 1;
+        assert!(tries < 100, "it stays away");
+    }
+    assert_eq!(ask(address, "GET", "/connections").await, 200);
+    assert_eq!(ask(address, "POST", "/sync/all?wait=true").await, 200);
     world.settle().await;
     assert_same_everywhere(&world, 1).await;
     world.shutdown().await;
-    database.remove().await;
+    served.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -24,7 +24,7 @@ const GRACE: Duration = Duration::from_secs(20);
 #[derive(Debug, Args)]
 #[command(after_help = "\
 A sync runs in this process and ends with it, so the program stays until it is done, with or without --wait.
-Ctrl-C stops between two operations; the next sync goes on from there.")]
+Ctrl-C stops between two operations; what is left waits in the hub, and goes on with the next sync or in a service.")]
 pub(crate) struct Arguments {
     /// The connection, by name or id; without it, all enabled ones
     #[arg(conflicts_with = "all")]
@@ -168,9 +168,30 @@ fn answer(connections: &[ConnectionSettings], done: Done) -> Result<Answer, Fail
     }
     let data = json!({ "runs": done.runs, "refused": done.refused, "quiet": done.quiet });
     let answer = Answer::new(lines.join("\n"), &data)?;
-    Ok(if completed {
+    Ok(if completed && done.quiet {
         answer
     } else {
         answer.exit(Exit::RunNotCompleted)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_still_moves_after_all_rounds_is_no_success_and_is_said() {
+        let ends = |quiet, words: &str| {
+            let done = Done {
+                runs: Vec::new(),
+                refused: Vec::new(),
+                quiet,
+            };
+            let answer = answer(&[], done).unwrap();
+            assert!(answer.text().contains(words), "{}", answer.text());
+            answer.print(true)
+        };
+        assert_eq!(ends(true, ""), Exit::Done);
+        assert_eq!(ends(false, "still moves after five rounds"), Exit::RunNotCompleted);
+    }
 }

@@ -174,9 +174,7 @@ impl World {
                 }
             }
         }
-        Err(Failure::unreachable(format!(
-            "the task {title:?} did not reach the hub"
-        )))
+        Err(missing(title))
     }
 
     fn openproject_status(&self, twin: &Twin) -> String {
@@ -237,6 +235,11 @@ impl World {
         let local = instant.map(|instant| instant - chrono::TimeDelta::hours(8));
         local.map(|local| local.date().to_string()).unwrap_or_default()
     }
+}
+
+/// A task that is not in the hub although a sync brought it there: the demo has come to its verdict.
+pub(super) fn missing(title: &str) -> Failure {
+    Failure::not_completed(format!("the task {title:?} did not reach the hub; {}", super::BROKEN))
 }
 
 fn patch(field: Field, value: Value) -> TaskPatch {

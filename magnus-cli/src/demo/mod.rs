@@ -25,6 +25,9 @@ next, with servers of your own:
   magnus plan
   magnus sync --all";
 
+/// The verdict if something is not as it was foretold.
+const BROKEN: &str = "this is not what was promised: please report it";
+
 /// Tells the story as it goes, unless the answer is for a program.
 struct Story {
     silent: bool,
@@ -84,7 +87,7 @@ pub(crate) async fn run(json: bool) -> Result<Answer, Failure> {
     let completed = [&first, &second, &third].into_iter().all(is_complete);
     let kept = completed && all_moved && one_conflict && writes.is_quiet();
     if !kept {
-        story.tell("\nthis is not what was promised: please report it");
+        story.tell(&format!("\n{BROKEN}"));
     }
     let data = json!({
         "first": runs(&first),
@@ -99,11 +102,16 @@ pub(crate) async fn run(json: bool) -> Result<Answer, Failure> {
     } else {
         Answer::new("", &())?
     };
-    Ok(if kept {
+    Ok(judge(answer, kept))
+}
+
+/// Scripts go by the code: a promise that was not kept is no success.
+fn judge(answer: Answer, kept: bool) -> Answer {
+    if kept {
         answer
     } else {
         answer.exit(Exit::RunNotCompleted)
-    })
+    }
 }
 
 fn is_complete(all: &SyncAll) -> bool {
@@ -121,4 +129,19 @@ fn summary(world: &World, all: &SyncAll) -> String {
         lines.push(format!("refused: {error}"));
     }
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_promise_that_was_not_kept_ends_with_a_code_of_its_own_wherever_that_is_seen() {
+        let answer = || Answer::new("", &()).unwrap();
+        assert_eq!(judge(answer(), true).print(false), Exit::Done);
+        assert_eq!(judge(answer(), false).print(false), Exit::RunNotCompleted);
+        let missing = edits::missing("Book the launch party");
+        assert!(missing.message().contains(BROKEN), "{}", missing.message());
+        assert_eq!(missing.print(false), Exit::RunNotCompleted);
+    }
 }

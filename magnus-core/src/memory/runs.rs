@@ -15,28 +15,20 @@ impl RunStore for MemoryStore {
         let now = self.now();
         let mut tables = self.tables();
         tables.require_connection(request.connection_id, "enqueue run")?;
-        if let Some(run) = tables.run_of(request.connection_id, RunState::Queued) {
-            run.request = run.request.merged(&request);
-            return Ok(Enqueued {
-                run: run.clone(),
-                joined: true,
-            });
-        }
-        let run = Run {
-            id: RunId::generate(),
-            connection_id: request.connection_id,
-            request,
-            state: RunState::Queued,
-            cancel_requested: false,
-            report: RunReport::default(),
-            error_message: None,
-            queued_at: now,
-            started_at: None,
-            completed_at: None,
-        };
-        tables.runs.insert(run.id, run.clone());
-        tables.note_state(&run);
-        Ok(Enqueued { run, joined: false })
+        Ok(tables.enqueue(request, now))
+    }
+
+    async fn enqueue_run_after(&self, newest: RunId, request: RunRequest) -> Result<Option<Enqueued>, StoreError> {
+        let now = self.now();
+        let mut tables = self.tables();
+        let of_connection = tables
+            .runs
+            .values()
+            .filter(|run| run.connection_id == request.connection_id);
+        let still = of_connection
+            .max_by_key(|run| (run.queued_at, run.id))
+            .is_some_and(|run| run.id == newest);
+        Ok(still.then(|| tables.enqueue(request, now)))
     }
 
     async fn claim_run(&self, fence: Fence) -> Result<Option<Run>, StoreError> {
@@ -50,10 +42,8 @@ impl RunStore for MemoryStore {
         let now = self.now();
         let mut tables = self.tables();
         tables.check_fence(&fence, now, "claim run")?;
-        if let Some(dead) = tables.run_of(connection, RunState::Started) {
-            end(dead, RunState::Interrupted, Some(ABANDONED.to_owned()), now);
-            let dead = dead.clone();
-            tables.note_state(&dead);
+        if let Some(dead) = tables.run_of(connection, RunState::Started).map(|dead| dead.id) {
+            tables.end(dead, RunState::Interrupted, Some(ABANDONED.to_owned()), now);
         }
         let Some(run) = tables.run_of(connection, RunState::Queued) else {
             return Ok(None);
@@ -88,9 +78,7 @@ impl RunStore for MemoryStore {
             .ok_or_else(|| StoreError::new(StoreErrorKind::NotFound, "finish run", format!("there is no run {id}")))?;
         if !run.state.is_final() {
             run.report = report;
-            end(run, state, error_message, now);
-            let run = run.clone();
-            tables.note_state(&run);
+            tables.end(id, state, error_message, now);
         }
         Ok(())
     }
@@ -105,10 +93,7 @@ impl RunStore for MemoryStore {
             run.cancel_requested = true;
         }
         if matches!(run.state, RunState::Queued | RunState::Halted) {
-            end(run, RunState::Cancelled, None, now);
-            let run = run.clone();
-            tables.note_state(&run);
-            return Ok(Some(run));
+            return Ok(tables.end(id, RunState::Cancelled, None, now));
         }
         Ok(Some(run.clone()))
     }
@@ -121,16 +106,10 @@ impl RunStore for MemoryStore {
             .filter(|run| !tables.is_leased(run.connection_id, now))
             .map(|run| run.id)
             .collect();
-        let mut interrupted = Vec::new();
-        for id in abandoned {
-            if let Some(run) = tables.runs.get_mut(&id) {
-                end(run, RunState::Interrupted, Some(ABANDONED.to_owned()), now);
-                let run = run.clone();
-                tables.note_state(&run);
-                interrupted.push(run);
-            }
-        }
-        Ok(interrupted)
+        let interrupted = abandoned
+            .into_iter()
+            .filter_map(|id| tables.end(id, RunState::Interrupted, Some(ABANDONED.to_owned()), now));
+        Ok(interrupted.collect())
     }
 
     async fn run(&self, id: RunId) -> Result<Option<Run>, StoreError> {
@@ -164,6 +143,46 @@ impl Tables {
             .find(|run| run.connection_id == connection && run.state == state)
     }
 
+    /// Queues a run, or lets the request join the one that is queued.
+    fn enqueue(&mut self, request: RunRequest, now: Timestamp) -> Enqueued {
+        if let Some(run) = self.run_of(request.connection_id, RunState::Queued) {
+            run.request = run.request.merged(&request);
+            return Enqueued {
+                run: run.clone(),
+                joined: true,
+            };
+        }
+        let run = Run {
+            id: RunId::generate(),
+            connection_id: request.connection_id,
+            request,
+            state: RunState::Queued,
+            cancel_requested: false,
+            report: RunReport::default(),
+            error_message: None,
+            queued_at: now,
+            started_at: None,
+            completed_at: None,
+        };
+        self.runs.insert(run.id, run.clone());
+        self.note_state(&run);
+        Enqueued { run, joined: false }
+    }
+
+    /// Ends a run; what was interrupted is queued anew.
+    fn end(&mut self, id: RunId, state: RunState, error_message: Option<String>, now: Timestamp) -> Option<Run> {
+        let run = self.runs.get_mut(&id)?;
+        run.state = state;
+        run.error_message = error_message;
+        run.completed_at = Some(now);
+        let run = run.clone();
+        self.note_state(&run);
+        if let Some(request) = run.resumption() {
+            self.enqueue(request, now);
+        }
+        Some(run)
+    }
+
     /// Adds the event that goes with a run's new state.
     fn note_state(&mut self, run: &Run) {
         let event = RunEvent {
@@ -177,10 +196,4 @@ impl Tables {
         };
         self.run_events.push(event);
     }
-}
-
-fn end(run: &mut Run, state: RunState, error_message: Option<String>, now: Timestamp) {
-    run.state = state;
-    run.error_message = error_message;
-    run.completed_at = Some(now);
 }

@@ -88,6 +88,10 @@ pub struct RunRequest {
     /// Whether items are synced, after what is undone.
     #[serde(default = "yes")]
     pub sync: bool,
+    /// How many runs in a row led to this one, each by what it changed in the hub. It stands here and not in a process, since
+    /// the next one may be carried out by another.
+    #[serde(default)]
+    pub round: u32,
 }
 
 const fn yes() -> bool {
@@ -95,6 +99,9 @@ const fn yes() -> bool {
 }
 
 impl RunRequest {
+    /// Nothing follows by itself from a run of this [round](Self::round). Two tools that never agree would else go on for ever.
+    pub const LAST_ROUND: u32 = 5;
+
     /// A request by a person for everything, in the connection's own direction.
     #[must_use]
     pub const fn new(connection_id: ConnectionId) -> Self {
@@ -106,6 +113,7 @@ impl RunRequest {
             confirm: None,
             undo: Vec::new(),
             sync: true,
+            round: 0,
         }
     }
 
@@ -130,6 +138,13 @@ impl RunRequest {
         self
     }
 
+    /// How many runs in a row led to this one.
+    #[must_use]
+    pub const fn round(mut self, round: u32) -> Self {
+        self.round = round;
+        self
+    }
+
     /// Confirms the plan of a halted run.
     #[must_use]
     pub const fn confirm(mut self, halted: RunId) -> Self {
@@ -148,7 +163,7 @@ impl RunRequest {
     }
 
     /// What a queued request becomes when another joins it: it covers what both cover. An omitted direction is the
-    /// connection's own and thus the widest; a person's trigger is kept before all others.
+    /// connection's own and thus the widest; a person's trigger is kept before all others, and the earlier round.
     #[must_use]
     pub fn merged(&self, other: &Self) -> Self {
         Self {
@@ -166,6 +181,8 @@ impl RunRequest {
                 self.undo.iter().chain(others).copied().collect()
             },
             sync: self.sync || other.sync,
+            // What was asked for anew may go as far as if it were alone.
+            round: self.round.min(other.round),
         }
     }
 }
@@ -321,6 +338,15 @@ pub struct Run {
 }
 
 impl Run {
+    /// The request that goes on with this run, if it was interrupted: for all that it was asked, and not only for a sync.
+    /// It is of the first round again: whoever looked after what becomes due by it may be gone as well. None if a person asked
+    /// it to stop.
+    #[must_use]
+    pub fn resumption(&self) -> Option<RunRequest> {
+        let goes_on = self.state == RunState::Interrupted && !self.cancel_requested;
+        goes_on.then(|| self.request.clone().trigger(Trigger::Resume).round(0))
+    }
+
     /// The request that carries out the plan with which a guard halted this run.
     #[must_use]
     pub fn confirmation(&self) -> RunRequest {
@@ -350,6 +376,7 @@ mod tests {
         let (first, second) = (RunId::generate(), RunId::generate());
         let undo = RunRequest::undoing(id, first);
         assert!(!undo.merged(&RunRequest::undoing(id, first)).sync);
+        assert_eq!(pull.clone().round(3).merged(&pull.clone().round(2)).round, 2);
         let both = undo.merged(&RunRequest::undoing(id, second)).merged(&pull);
         assert_eq!((both.undo, both.sync), (vec![first, second], true));
     }
@@ -376,5 +403,14 @@ mod tests {
         assert_eq!((brief.items.len(), brief.items_omitted, &brief.plan), (10, 7, &None));
         assert_eq!(brief.items[..], report.items[..10]);
         assert_eq!(brief.brief(), brief);
+    }
+
+    #[test]
+    fn a_request_that_was_stored_before_rounds_were_counted_is_of_the_first() {
+        let request = RunRequest::new(ConnectionId::generate()).round(2);
+        let mut stored = serde_json::to_value(&request).unwrap();
+        assert_eq!(serde_json::from_value::<RunRequest>(stored.clone()).unwrap(), request);
+        stored.as_object_mut().unwrap().remove("round");
+        assert_eq!(serde_json::from_value::<RunRequest>(stored).unwrap(), request.round(0));
     }
 }

@@ -13,7 +13,7 @@ use super::lane::{self, Next};
 use super::shared::Shared;
 use super::{Orchestrator, recovery};
 use crate::engine::{RunError, RunErrorKind};
-use crate::model::{ConnectionId, RunId, RunState, Trigger};
+use crate::model::{ConnectionId, RunId, RunState};
 use crate::queue::{Attended, Carrier, RunQueue};
 
 /// How soon to look again at a connection that this process attends to already, or does not attend to any more.
@@ -114,22 +114,15 @@ impl Orchestrator {
         handed_over
     }
 
-    /// Queues runs that were cut short anew, for others. One that cannot be handed over does not keep the rest: whoever works
-    /// on finds it by its state.
+    /// Announces what was cut short, for others: it was queued anew when it was marked. What cannot be told does not keep the
+    /// rest: whoever works on finds it in the run log.
     async fn hand_over(&self, interrupted: Vec<RunId>) -> Result<(), RunError> {
         let mut handed_over = Ok(());
         for id in interrupted {
-            let done = async {
-                let Some(run) = self.shared.store.run(id).await? else {
-                    return Ok(());
-                };
-                let request = run.request.trigger(Trigger::Resume);
-                self.shared.store.enqueue_run(request).await?;
-                self.shared.announce(run.connection_id).await;
-                Ok(())
-            };
-            if let Err(error) = done.await {
-                handed_over = Err(error);
+            match self.shared.store.run(id).await {
+                Ok(Some(run)) => self.shared.announce(run.connection_id).await,
+                Ok(None) => {}
+                Err(error) => handed_over = Err(error.into()),
             }
         }
         handed_over
@@ -195,7 +188,6 @@ async fn look_after(shared: Arc<Shared>, quiet: CancellationToken) {
         let looked = async {
             recovery::take_up_abandoned(&shared).await?;
             if tick.is_multiple_of(REMIND_EVERY) {
-                recovery::take_up_interrupted(&shared).await?;
                 remind(&shared, &mut queued_before).await?;
             }
             Ok::<(), RunError>(())

@@ -133,7 +133,6 @@ impl OrchestratorBuilder {
             registry: Registry::default(),
             events: broadcast::channel(EVENTS_KEPT).0,
             stopping: Stopping::default(),
-            ripples: super::ripple::Ripples::default(),
             queue: self.queue,
             attending: super::attending::Attending::default(),
             outgoing,

@@ -14,7 +14,7 @@ use crate::event::Event;
 use crate::model::{ConnectionId, RunState};
 use crate::store::{Fence, Lease, LeaseAnswer};
 
-/// A lane gives up after this many failures of the store in a row; the next request wakes it again.
+/// A lane gives up after this many failures of the store in a row; the next request wakes it again, and so do the schedules.
 const MOST_FAILURES: u32 = 5;
 
 /// What to do after a look at the connection.

@@ -1,83 +1,75 @@
-//! Takes up what a process left behind.
+//! Takes up what a process left behind: the store queued it anew when it found it, here somebody comes to carry it out.
 
 use std::collections::HashSet;
 
 use super::shared::Shared;
 use super::{Orchestrator, RunHandle};
 use crate::engine::RunError;
-use crate::model::{Run, RunRequest, RunState, Trigger};
-
-/// How far back the log is searched for runs to take up.
-const LOOK_BACK: usize = 200;
+use crate::event::Event;
+use crate::model::{ConnectionId, Run, RunState, Trigger};
 
 impl Orchestrator {
     /// Takes up what a process before left behind, and answers what goes on because of it: runs whose lease expired are
-    /// marked `interrupted`; a connection whose newest run is `interrupted` gets a new one, triggered by `resume`;
-    /// what was queued goes on waiting, here. Call it once after the start.
+    /// marked `interrupted` and queued anew, triggered by `resume`; whatever is queued goes on waiting, here. Call it once
+    /// after the start.
     ///
     /// # Errors
     /// `Store`.
     pub async fn recover(&self) -> Result<Vec<RunHandle>, RunError> {
         self.shared.refuse_if_closed()?;
-        self.shared.store.interrupt_abandoned().await?;
+        take_up_abandoned(&self.shared).await?;
         let mut handles = Vec::new();
-        for run in newest_of_each(self.shared.store.recent_runs(LOOK_BACK).await?) {
-            match run.state {
-                RunState::Interrupted => {
-                    if let Some(request) = resumable(&self.shared, &run).await {
-                        handles.push(self.enqueue(request).await?);
-                    }
-                }
-                RunState::Queued => {
-                    let entry = self.shared.registry.follow(run.id, run.connection_id);
-                    self.wake(run.connection_id);
-                    handles.push(RunHandle::new(self.clone(), entry, true));
-                }
-                _ => {}
-            }
+        for run in queued(&self.shared).await? {
+            let entry = self.shared.registry.follow(run.id, run.connection_id);
+            self.shared.announce(run.connection_id).await;
+            self.wake(run.connection_id);
+            handles.push(RunHandle::new(self.clone(), entry, true));
         }
         Ok(handles)
     }
 }
 
-/// Marks runs whose process died, and queues new ones in their place.
+/// Marks runs whose process died, and sees to it that what was queued in their place is carried out.
 pub(super) async fn take_up_abandoned(shared: &Shared) -> Result<(), RunError> {
-    for run in shared.store.interrupt_abandoned().await? {
-        tracing::warn!(run = %run.id, connection = %run.connection_id, "the process that ran it died");
-        if let Some(request) = resumable(shared, &run).await {
-            shared.enqueue(request).await?;
-        }
+    let dead = shared.store.interrupt_abandoned().await?;
+    if dead.is_empty() {
+        return Ok(());
     }
-    Ok(())
-}
-
-/// Queues a new run for each connection whose newest one is `interrupted`: whoever marked it may have died before he could.
-pub(super) async fn take_up_interrupted(shared: &Shared) -> Result<(), RunError> {
-    for run in newest_of_each(shared.store.recent_runs(LOOK_BACK).await?) {
-        if run.state != RunState::Interrupted {
+    for run in &dead {
+        tracing::warn!(run = %run.id, connection = %run.connection_id, "the process that ran it died");
+    }
+    let connections: HashSet<ConnectionId> = dead.iter().map(|run| run.connection_id).collect();
+    for run in queued(shared).await? {
+        if !connections.contains(&run.connection_id) {
             continue;
         }
-        if let Some(request) = resumable(shared, &run).await {
-            shared.enqueue(request).await?;
+        if run.request.trigger == Trigger::Resume {
+            shared.tell(Event::RunQueued {
+                run_id: run.id,
+                connection_id: run.connection_id,
+            });
         }
+        shared.registry.follow(run.id, run.connection_id);
+        shared.announce(run.connection_id).await;
+        shared.wake(run.connection_id);
     }
     Ok(())
 }
 
-/// The request that takes up a run; none if the connection does not allow it any more.
-async fn resumable(shared: &Shared, run: &Run) -> Option<RunRequest> {
-    let request = run.request.clone().trigger(Trigger::Resume);
-    match shared.engine.validate(request.clone()).await {
-        Ok(()) => Some(request),
-        Err(error) => {
-            tracing::info!(run = %run.id, %error, "an interrupted run is not taken up");
-            None
-        }
+/// Looks after what is queued and has no lane: its process is gone, or the lane gave up when the hub did not answer. Runs on a
+/// shared queue are announced again by those who work on it.
+pub(super) async fn wake_what_is_queued(shared: &Shared) -> Result<(), RunError> {
+    if shared.queue.is_some() {
+        return Ok(());
     }
+    for run in queued(shared).await? {
+        shared.wake(run.connection_id);
+    }
+    Ok(())
 }
 
-/// Of runs that are ordered newest first, the first of each connection.
-fn newest_of_each(runs: Vec<Run>) -> Vec<Run> {
-    let mut seen = HashSet::new();
-    runs.into_iter().filter(|run| seen.insert(run.connection_id)).collect()
+async fn queued(shared: &Shared) -> Result<Vec<Run>, RunError> {
+    let mut runs = shared.store.unfinished_runs().await?;
+    runs.retain(|run| run.state == RunState::Queued);
+    Ok(runs)
 }

@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Orchestrator;
-use super::ripple::MOST_ROUNDS;
 use crate::engine::RunError;
 use crate::model::{ConnectionId, Direction, Run, RunRequest, RunState, Trigger};
 
@@ -30,7 +29,11 @@ impl Orchestrator {
     /// `Store` if the connections cannot be read, `ShuttingDown`.
     pub async fn sync_all(&self, direction: Option<Direction>) -> Result<SyncAll, RunError> {
         self.shared.refuse_if_closed()?;
-        let _in_hand = self.shared.ripples.take_in_hand();
+        // What becomes due is seen to here, and follows by itself from none of these runs, whoever carries them out.
+        let request = |id| {
+            let request = RunRequest::new(id).direction(direction);
+            request.round(RunRequest::LAST_ROUND)
+        };
         let connections = self.shared.store.connections().await?;
         let enabled: HashSet<ConnectionId> = connections
             .iter()
@@ -40,7 +43,7 @@ impl Orchestrator {
         let mut next: Vec<RunRequest> = connections
             .iter()
             .filter(|settings| settings.enabled)
-            .map(|settings| RunRequest::new(settings.id).direction(direction))
+            .map(|settings| request(settings.id))
             .collect();
         let mut all = SyncAll {
             runs: Vec::new(),
@@ -48,7 +51,7 @@ impl Orchestrator {
             rounds: 0,
             quiet: false,
         };
-        while all.rounds < MOST_ROUNDS {
+        while all.rounds < RunRequest::LAST_ROUND {
             all.rounds += 1;
             self.round(next, &mut all).await;
             let due = self.shared.store.due_connections().await?;
@@ -58,7 +61,7 @@ impl Orchestrator {
             next = due
                 .into_iter()
                 .filter(|id| !stuck.contains(id))
-                .map(|id| RunRequest::new(id).direction(direction).trigger(Trigger::Ripple))
+                .map(|id| request(id).trigger(Trigger::Ripple))
                 .collect();
             if next.is_empty() {
                 break;

@@ -9,7 +9,6 @@ use tokio_util::sync::CancellationToken;
 use super::attending::{Attending, SharedQueue};
 use super::limits::Limits;
 use super::registry::{Ended, Entry, Registry};
-use super::ripple::Ripples;
 use super::shutting_down;
 use super::supervisor::Command;
 use crate::engine::{RunError, RunErrorKind, SyncEngine};
@@ -60,7 +59,6 @@ pub(super) struct Shared {
     pub(super) registry: Registry,
     pub(super) events: broadcast::Sender<Event>,
     pub(super) stopping: Stopping,
-    pub(super) ripples: Ripples,
     /// Where runs are announced that any process may carry out; none: this one carries out its own.
     pub(super) queue: SharedQueue,
     pub(super) attending: Attending,
@@ -82,7 +80,13 @@ impl Shared {
     /// Writes a request down as a queued run, or lets it join the one that is queued; answers the run and whether it
     /// joined.
     pub(super) async fn enqueue(&self, request: RunRequest) -> Result<(Entry, bool), RunError> {
-        let Enqueued { run, joined } = self.store.enqueue_run(request).await?;
+        let enqueued = self.store.enqueue_run(request).await?;
+        Ok(self.look_after(enqueued).await)
+    }
+
+    /// Tells of a run that was written down, and sees to it that it is carried out.
+    pub(super) async fn look_after(&self, enqueued: Enqueued) -> (Entry, bool) {
+        let Enqueued { run, joined } = enqueued;
         let entry = self.registry.follow(run.id, run.connection_id);
         if !joined {
             self.tell(Event::RunQueued {
@@ -93,7 +97,7 @@ impl Shared {
         self.announce(run.connection_id).await;
         // Only now: the lane that looks after this knows of whoever waits for the run.
         self.wake(run.connection_id);
-        Ok((entry, joined))
+        (entry, joined)
     }
 
     /// Makes sure that a lane looks at a connection after this moment.

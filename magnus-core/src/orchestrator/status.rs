@@ -18,13 +18,13 @@ pub struct SyncStatus {
 
 impl Orchestrator {
     /// What goes on, with the newest `recent` runs. A run whose process died is not in progress: it is marked
-    /// `interrupted` first.
+    /// `interrupted` and taken up first.
     ///
     /// # Errors
     /// `Store`.
     pub async fn status(&self, recent: usize) -> Result<SyncStatus, RunError> {
         let store = &self.shared.store;
-        store.interrupt_abandoned().await?;
+        super::recovery::take_up_abandoned(&self.shared).await?;
         let unfinished = store.unfinished_runs().await?;
         let (in_progress, queued) = unfinished.into_iter().partition(|run| run.state == RunState::Started);
         Ok(SyncStatus {

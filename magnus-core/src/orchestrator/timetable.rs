@@ -9,7 +9,7 @@ use super::schedule::{NextRun, NoSchedule, next_run};
 use super::{Orchestrator, RunHandle};
 use crate::clock::Clock;
 use crate::engine::{RunError, RunErrorKind};
-use crate::model::{ConnectionId, RunRequest, SyncFrequency, Trigger};
+use crate::model::{ConnectionId, RunId, RunRequest, SyncFrequency, Trigger};
 use crate::store::ServiceStore;
 
 /// How often the schedules are looked at.
@@ -46,16 +46,20 @@ impl Orchestrator {
         self.shared.refuse_if_closed()?;
         // A run whose process died must not keep its connection from being scheduled.
         super::recovery::take_up_abandoned(&self.shared).await?;
+        // Neither must one that is queued and that nobody looks after.
+        super::recovery::wake_what_is_queued(&self.shared).await?;
         let mut started = Vec::new();
         for settings in store.connections().await? {
             let digest = store.run_digest(settings.id).await?;
             let NextRun::At(due) = next_run(&settings, &digest) else {
                 continue;
             };
+            // What has a schedule has been run before.
+            let Some(newest) = digest.newest else { continue };
             if due <= clock.now() {
                 let request = RunRequest::new(settings.id).trigger(Trigger::Schedule);
-                match self.start(request).await {
-                    Ok(handle) => started.push(handle),
+                match self.start_after(newest.id, request).await {
+                    Ok(handle) => started.extend(handle),
                     Err(error) if error.kind() == RunErrorKind::Store => return Err(error),
                     Err(error) => {
                         tracing::info!(connection = %settings.id, %error, "a scheduled run is refused");
@@ -64,6 +68,16 @@ impl Orchestrator {
             }
         }
         Ok(started)
+    }
+
+    /// Starts what is due by schedule, unless another process did so since the schedule was looked at.
+    async fn start_after(&self, newest: RunId, request: RunRequest) -> Result<Option<RunHandle>, RunError> {
+        self.shared.refuse_if_closed()?;
+        self.shared.engine.validate(request.clone()).await?;
+        let enqueued = self.shared.store.enqueue_run_after(newest, request).await?;
+        let Some(enqueued) = enqueued else { return Ok(None) };
+        let (entry, joined) = self.shared.look_after(enqueued).await;
+        Ok(Some(RunHandle::new(self.clone(), entry, joined)))
     }
 
     /// Starts a run of a connection because something happened to it: its webhook was called, or a person edited what

@@ -108,21 +108,37 @@ pub trait LinkStore: Debug + Send + Sync + 'static {
 }
 
 /// The run log. At most one run per connection is `started` and at most one is `queued`: the store sees to it.
+///
+/// Whatever marks a run `interrupted` queues its [resumption](Run::resumption) in the same transaction, or lets it join the
+/// run that is queued: what was asked is not lost, whoever looks first and whenever he dies.
 #[async_trait]
 pub trait RunStore: Debug + Send + Sync + 'static {
     /// Queues a run, or joins the one that is queued already: its request becomes the merge of both
     /// ([`RunRequest::merged`]).
     async fn enqueue_run(&self, request: RunRequest) -> Result<Enqueued, StoreError>;
 
+    /// As [`enqueue_run`](Self::enqueue_run), if this still is the connection's newest run; `None` if it is not. Of several
+    /// who decide on what they have read that a run is due, one queues it. A store that processes share must see to that in
+    /// one transaction.
+    async fn enqueue_run_after(&self, newest: RunId, request: RunRequest) -> Result<Option<Enqueued>, StoreError> {
+        let recent = self.recent_runs(usize::MAX).await?;
+        let of_connection = recent.iter().find(|run| run.connection_id == request.connection_id);
+        if of_connection.is_none_or(|run| run.id != newest) {
+            return Ok(None);
+        }
+        self.enqueue_run(request).await.map(Some)
+    }
+
     /// Takes the queued run of the fence's connection and marks it started; clears the connection's due mark in the
     /// same transaction. `None` if nothing is queued. A run of this connection still marked `started` is marked
-    /// `interrupted`: whoever held the lease before is gone.
+    /// `interrupted`: whoever held the lease before is gone. The run that is claimed then goes on with it.
     ///
     /// # Errors
     /// `Fenced` if the lease was taken over.
     async fn claim_run(&self, fence: Fence) -> Result<Option<Run>, StoreError>;
 
-    /// Ends a run. Ending one that is final already changes nothing and is no error.
+    /// Ends a run. Ending one that is final already changes nothing and is no error. One that ends `interrupted` is queued
+    /// anew.
     async fn finish_run(
         &self,
         id: RunId,
@@ -135,7 +151,8 @@ pub trait RunStore: Debug + Send + Sync + 'static {
     /// plan is dropped. Answers the run, or `None` for an unknown id. Any other final run stays as it is.
     async fn request_cancel(&self, id: RunId) -> Result<Option<Run>, StoreError>;
 
-    /// Marks as `interrupted` every `started` run whose connection's lease is free or expired, and answers them.
+    /// Marks as `interrupted` every `started` run whose connection's lease is free or expired, queues them anew, and answers
+    /// those that were marked.
     async fn interrupt_abandoned(&self) -> Result<Vec<Run>, StoreError>;
 
     /// One run.

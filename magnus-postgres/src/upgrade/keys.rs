@@ -89,6 +89,9 @@ pub(super) async fn seal(
         .map_err(failed(OPERATION))?;
         all.extend(sorted.secrets);
     }
+    if !all.is_empty() {
+        scrub::to_rewrite(connection, schema, TABLE).await?;
+    }
     report.changed(TABLE, "have their API key sealed and wiped from config", sealed);
     report.changed(TABLE, "have their webhook secret sealed and wiped", hooks);
     let wiped = scrub::wipe(connection, schema, &all).await?;

@@ -39,7 +39,7 @@ pub(crate) const TABLES: [&str; 7] = [
 ];
 
 /// How often a change of a table is tried that others keep locked.
-const TRIES: u32 = 10;
+const TRIES: u32 = 30;
 
 /// Says what [`upgrade`] would change, and changes nothing. The tables are copied within a transaction that is taken back,
 /// so that nobody waits for it.
@@ -57,7 +57,9 @@ pub async fn check_upgrade(url: &str, options: &PostgresOptions) -> Result<Upgra
         copy_tables(&mut transaction, &schema, &copy).await?;
         shape::loosen(&mut transaction, &copy, &mut report).await?;
         fill(&mut transaction, &copy, None, &mut report).await?;
-        shape::bind(&mut transaction, &copy).await?;
+        for statement in shape::binding(&mut transaction, &copy).await? {
+            execute(&mut transaction, &statement).await?;
+        }
         migrate::apply(&mut transaction, &copy).await?;
         transaction.rollback().await.map_err(failed(OPERATION))?;
     }
@@ -96,9 +98,9 @@ pub async fn upgrade(url: &str, options: &PostgresOptions, sealer: &Sealer) -> R
         transaction.commit().await.map_err(failed(OPERATION))?;
         // What was wiped still lies in the files as dead rows.
         scrub::rewrite(&mut connection, &schema, &wiped, &mut report).await?;
-        let mut transaction = connection.begin().await.map_err(failed(OPERATION))?;
-        shape::bind(&mut transaction, &schema).await?;
-        transaction.commit().await.map_err(failed(OPERATION))?;
+        for statement in shape::binding(&mut connection, &schema).await? {
+            alone(&mut connection, &statement).await?;
+        }
     }
     if !report.up_to_date {
         migrate::apply(&mut connection, &schema).await?;
@@ -119,12 +121,33 @@ async fn standing(connection: &mut PgConnection, schema: &Schema) -> Result<Upgr
     Ok(Upgrade::new(predecessor, up_to_date))
 }
 
-/// Changing a table waits for those who read it, and everybody else waits behind that: rather give up soon and try again.
+/// How long a change of a table waits for those who use it. Everybody else waits behind that: rather give up soon and try
+/// again.
+const SOON: &str = "SET lock_timeout TO '2s'";
+
+/// Carries out a statement that needs a table for itself, outside of a transaction.
+pub(crate) async fn alone(connection: &mut PgConnection, statement: &str) -> Result<(), StoreError> {
+    execute(connection, SOON).await?;
+    let mut tries = 1;
+    loop {
+        match execute(connection, statement).await {
+            Ok(_) => break,
+            Err(error) if tries < TRIES && error.kind() == StoreErrorKind::Unavailable => {
+                tracing::info!(%error, tries, "somebody uses the table; the upgrade tries again");
+                tries += 1;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    execute(connection, "RESET lock_timeout").await?;
+    Ok(())
+}
+
 async fn loosen(connection: &mut PgConnection, schema: &Schema, report: &mut Upgrade) -> Result<(), StoreError> {
     let mut tries = 1;
     loop {
         let mut transaction = connection.begin().await.map_err(failed(OPERATION))?;
-        execute(&mut transaction, "SET LOCAL lock_timeout TO '2s'").await?;
+        execute(&mut transaction, &SOON.replace("SET", "SET LOCAL")).await?;
         let mut found = report.clone();
         match shape::loosen(&mut transaction, schema, &mut found).await {
             Ok(()) => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use magnus_core::store::StoreError;
 use sqlx::PgConnection;
 
-use super::{OPERATION, TABLES, Upgrade, execute};
+use super::{OPERATION, TABLES, Upgrade, alone};
 use crate::error::failed;
 use crate::schema::Schema;
 
@@ -62,9 +62,23 @@ pub(super) async fn wipe(
                 .await
                 .map_err(failed(OPERATION))?;
             rows += done.rows_affected();
+            if done.rows_affected() > 0 {
+                to_rewrite(connection, schema, table).await?;
+            }
         }
     }
     Ok(rows)
+}
+
+/// Notes in the database that a table holds dead rows with keys: an upgrade that is cut short and begun again finds no keys
+/// any more.
+pub(super) async fn to_rewrite(connection: &mut PgConnection, schema: &Schema, table: &str) -> Result<(), StoreError> {
+    sqlx::query(schema.sql("INSERT INTO {hub}.magnus_to_rewrite (table_name) VALUES ($1) ON CONFLICT DO NOTHING"))
+        .bind(table)
+        .execute(connection)
+        .await
+        .map_err(failed(OPERATION))?;
+    Ok(())
 }
 
 /// The transaction that goes on, by which it can be told later who still sees what was before it.
@@ -75,7 +89,8 @@ pub(super) async fn current(connection: &mut PgConnection) -> Result<String, Sto
         .map_err(failed(OPERATION))
 }
 
-/// Writes the tables that held keys anew, so that no dead row holds one. Others wait for a moment. As long as somebody still
+/// Writes the tables that held keys anew, one by one, so that no dead row holds one. Whoever uses such a table waits for as
+/// long as that takes. As long as somebody still
 /// sees what was before `since`, dead rows are kept for him: that is waited for, and said if it takes too long.
 pub(super) async fn rewrite(
     connection: &mut PgConnection,
@@ -83,7 +98,16 @@ pub(super) async fn rewrite(
     since: &str,
     report: &mut Upgrade,
 ) -> Result<(), StoreError> {
-    let hub = schema.quoted();
+    let tables: Vec<String> = sqlx::query_scalar(
+        schema.sql("SELECT format('%I.%I', $1::text, table_name) FROM {hub}.magnus_to_rewrite ORDER BY table_name"),
+    )
+    .bind(schema.name())
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(failed(OPERATION))?;
+    if tables.is_empty() {
+        return Ok(());
+    }
     for _ in 0..LOOKS {
         if !is_seen(connection, since).await? {
             break;
@@ -93,13 +117,12 @@ pub(super) async fn rewrite(
     if is_seen(connection, since).await? {
         report.notes.push(format!(
             "a transaction that began before the upgrade is still open, so that files may still hold wiped keys; when it \
-             is over, run VACUUM FULL {hub}.magnus_pm_connections, {hub}.magnus_sync_log"
+             is over, run VACUUM FULL {}",
+            tables.join(", ")
         ));
     }
-    for table in ["magnus_pm_connections", "magnus_sync_log"] {
-        if crate::migrate::has_table(connection, schema, table).await? {
-            execute(connection, &format!("VACUUM FULL {hub}.{table}")).await?;
-        }
+    for table in tables {
+        alone(connection, &format!("VACUUM FULL {table}")).await?;
     }
     Ok(())
 }

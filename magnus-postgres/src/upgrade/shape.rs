@@ -130,6 +130,11 @@ pub(super) async fn loosen(
     }
     execute(
         connection,
+        &format!("CREATE TABLE IF NOT EXISTS {hub}.magnus_to_rewrite (table_name TEXT NOT NULL PRIMARY KEY)"),
+    )
+    .await?;
+    execute(
+        connection,
         &format!(
             "CREATE TABLE IF NOT EXISTS {hub}.magnus_sealed (connection_id UUID NOT NULL, name TEXT NOT NULL, \
              sealed BYTEA NOT NULL, PRIMARY KEY (connection_id, name))"
@@ -234,25 +239,42 @@ async fn attempt(connection: &mut PgConnection, statement: &str) -> Result<bool,
     Ok(stood)
 }
 
-/// Makes filled columns binding.
-pub(super) async fn bind(connection: &mut PgConnection, schema: &Schema) -> Result<(), StoreError> {
-    let hub = schema.quoted();
-    for (table, column, default) in BINDING {
+/// What makes filled columns binding, statement by statement, each of which may be repeated. The rows are looked through by
+/// `VALIDATE`, which keeps nobody from reading and writing; with the rule that it leaves behind, `SET NOT NULL` looks no more
+/// and is done in a moment.
+pub(super) async fn binding(connection: &mut PgConnection, schema: &Schema) -> Result<Vec<String>, StoreError> {
+    const FILLED: &str = "magnus_filled";
+    let mut statements = Vec::new();
+    for table in TABLES {
         if !has_table(connection, schema, table).await? {
             continue;
         }
-        let default = if default.is_empty() {
-            String::new()
-        } else {
-            format!("ALTER COLUMN {column} SET DEFAULT {default}, ")
-        };
-        execute(
-            connection,
-            &format!("ALTER TABLE {hub}.{table} {default}ALTER COLUMN {column} SET NOT NULL"),
-        )
-        .await?;
+        let columns: Vec<_> = BINDING.iter().filter(|(of, ..)| *of == table).collect();
+        let filled: Vec<String> = columns
+            .iter()
+            .map(|(_, column, _)| format!("{column} IS NOT NULL"))
+            .collect();
+        let mut rules = Vec::new();
+        for (_, column, default) in columns {
+            if !default.is_empty() {
+                rules.push(format!("ALTER COLUMN {column} SET DEFAULT {default}"));
+            }
+            rules.push(format!("ALTER COLUMN {column} SET NOT NULL"));
+        }
+        for change in [
+            format!(
+                "DROP CONSTRAINT IF EXISTS {FILLED}, ADD CONSTRAINT {FILLED} CHECK ({}) NOT VALID",
+                filled.join(" AND ")
+            ),
+            format!("VALIDATE CONSTRAINT {FILLED}"),
+            rules.join(", "),
+            format!("DROP CONSTRAINT IF EXISTS {FILLED}"),
+        ] {
+            statements.push(format!("ALTER TABLE {}.{table} {change}", schema.quoted()));
+        }
     }
-    Ok(())
+    statements.push(format!("DROP TABLE IF EXISTS {}.magnus_to_rewrite", schema.quoted()));
+    Ok(statements)
 }
 
 /// Switches off triggers of the tables' owner, such as those that stamp `updated_at`: nobody edited anything. Answers those

@@ -70,6 +70,7 @@ forward! {
     }
     RunStore {
         enqueue_run(request: RunRequest) -> Enqueued;
+        enqueue_run_after(newest: RunId, request: RunRequest) -> Option<Enqueued>;
         claim_run(fence: Fence) -> Option<Run>;
         finish_run(id: RunId, state: RunState, report: RunReport, error_message: Option<String>) -> ();
         request_cancel(id: RunId) -> Option<Run>;

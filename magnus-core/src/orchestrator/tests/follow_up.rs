@@ -1,7 +1,10 @@
 //! Runs that follow from runs, and syncing everything until it is quiet.
 
+use tokio_util::sync::CancellationToken;
+
 use super::*;
 use crate::model::{SyncFrequency, Trigger};
+use crate::queue::{LocalQueue, RunQueue};
 
 #[tokio::test(start_paused = true)]
 async fn what_a_run_changes_in_the_hub_reaches_the_other_connections() {
@@ -93,6 +96,35 @@ async fn two_tools_that_never_agree_do_not_run_for_ever() {
     orchestrator.start(RunRequest::new(a)).await.unwrap();
     orchestrator.idle().await;
     assert_eq!(house.calls_of(a) + house.calls_of(b), 2 + 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_tools_that_never_agree_do_not_run_for_ever_in_two_processes_either() {
+    let house = House::new();
+    let queue = Arc::new(LocalQueue::new(2));
+    let (a, b) = (house.connection("a").await, house.connection("b").await);
+    let project = house.shared_project(&[a, b]).await;
+    let process = || {
+        let queue: Arc<dyn RunQueue> = Arc::<LocalQueue>::clone(&queue);
+        house.builder().queue(queue).build()
+    };
+    let front = process();
+    let stop = CancellationToken::new();
+    // Each takes only what is told to it: whoever queues a run seldom is the one that carries it out.
+    let workers = [process(), process()].map(|worker| {
+        let stop = stop.clone();
+        tokio::spawn(async move { worker.work(stop, SECOND).await })
+    });
+    front.start(RunRequest::new(b)).await.unwrap().wait().await.unwrap();
+    house.change_hub(a, project, usize::MAX);
+    house.change_hub(b, project, usize::MAX);
+    front.start(RunRequest::new(a)).await.unwrap();
+    tokio::time::sleep(600 * SECOND).await;
+    assert_eq!(house.calls_of(a) + house.calls_of(b), 2 + 5);
+    stop.cancel();
+    for worker in workers {
+        worker.await.unwrap().unwrap();
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::event::Event;
-use crate::model::Trigger;
+use crate::model::{RunId, SyncFrequency, Trigger};
+use crate::orchestrator::RunHandle;
 use crate::store::{Lease, LeaseAnswer, LeaseStore};
 
 const TTL: Duration = Duration::from_secs(30);
@@ -21,7 +22,12 @@ async fn take(house: &House, connection: ConnectionId, holder: &str) -> Lease {
 
 /// A process that took a connection's run and then died.
 async fn dead_process(house: &House, connection: ConnectionId) -> Run {
-    house.store.enqueue_run(RunRequest::new(connection)).await.unwrap();
+    died_with(house, RunRequest::new(connection)).await
+}
+
+async fn died_with(house: &House, request: RunRequest) -> Run {
+    let connection = request.connection_id;
+    house.store.enqueue_run(request).await.unwrap();
     let lease = take(house, connection, "dead process").await;
     house.store.claim_run(Fence::Lease(lease)).await.unwrap().unwrap()
 }
@@ -89,9 +95,10 @@ async fn a_run_whose_process_died_is_not_in_progress_and_is_resumed_as_a_new_run
     assert!(orchestrator.recover().await.unwrap().is_empty());
     tokio::time::sleep(TTL + SECOND).await;
     let status = orchestrator.status(20).await.unwrap();
+    let states: Vec<RunState> = status.recent.iter().map(|run| run.state).collect();
     assert_eq!(
-        (status.in_progress.len(), status.recent[0].state),
-        (0, RunState::Interrupted)
+        (status.in_progress.len(), states),
+        (0, vec![RunState::Queued, RunState::Interrupted])
     );
     let resumed = orchestrator.recover().await.unwrap();
     assert_eq!(resumed.len(), 1);
@@ -99,6 +106,67 @@ async fn a_run_whose_process_died_is_not_in_progress_and_is_resumed_as_a_new_run
     assert_ne!(run.id, dead.id);
     assert_eq!((run.state, run.request.trigger), (RunState::Completed, Trigger::Resume));
     assert!(orchestrator.recover().await.unwrap().is_empty(), "once is enough");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_dead_run_was_asked_for_is_done_together_with_what_waited_behind_it() {
+    let house = House::new();
+    let connection = house.connection("a").await;
+    let (undone, halted) = (RunId::generate(), RunId::generate());
+    let asked = RunRequest::undoing(connection, undone)
+        .confirm(halted)
+        .round(RunRequest::LAST_ROUND);
+    died_with(&house, asked).await;
+    let webhook = RunRequest::new(connection).trigger(Trigger::Webhook);
+    let waiting = house.store.enqueue_run(webhook).await.unwrap().run;
+    tokio::time::sleep(TTL + SECOND).await;
+    let resumed = house.orchestrator().recover().await.unwrap();
+    assert_eq!(resumed.iter().map(RunHandle::id).collect::<Vec<_>>(), [waiting.id]);
+    let run = resumed[0].wait().await.unwrap();
+    assert_eq!(run.state, RunState::Completed);
+    let request = house.calls().pop().unwrap();
+    assert_eq!(
+        (request.undo, request.confirm, request.sync, request.round),
+        (vec![undone], Some(halted), true, 0)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_run_that_a_mere_look_found_is_resumed_even_if_it_has_no_schedule() {
+    let clock = PausedClock::new();
+    let house = House {
+        store: MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn Clock>),
+        engine: Arc::default(),
+    };
+    let connection = house.connection("a").await;
+    let mut settings = house.store.connection(connection).await.unwrap().unwrap();
+    settings.frequency = SyncFrequency::Manual;
+    house.store.save_connection(settings).await.unwrap();
+    let orchestrator = house.orchestrator();
+    dead_process(&house, connection).await;
+    tokio::time::sleep(TTL + SECOND).await;
+    // As `magnus status` does, in a process that carries out nothing.
+    assert_eq!(house.store.interrupt_abandoned().await.unwrap().len(), 1);
+    let mut events = orchestrator.subscribe();
+    let kept = orchestrator.keep_schedules(Arc::new(house.store.clone()), clock);
+    let over = async { while !matches!(events.recv().await.unwrap(), Event::RunFinished { .. }) {} };
+    tokio::select! {
+        () = kept => panic!("schedules are kept until the end"),
+        () = over => {}
+        () = tokio::time::sleep(600 * SECOND) => panic!("nobody resumes it"),
+    }
+    assert_eq!(house.calls()[0].trigger, Trigger::Resume);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_was_asked_to_stop_before_its_process_died_is_not_resumed() {
+    let house = House::new();
+    let connection = house.connection("a").await;
+    let dead = dead_process(&house, connection).await;
+    house.store.request_cancel(dead.id).await.unwrap();
+    tokio::time::sleep(TTL + SECOND).await;
+    assert!(house.orchestrator().recover().await.unwrap().is_empty());
+    assert_eq!(house.runs().await[0].state, RunState::Interrupted);
 }
 
 #[tokio::test(start_paused = true)]

@@ -144,7 +144,8 @@ async fn shutdown_lets_begun_operations_end_and_marks_the_rest_interrupted() {
     }
     assert_eq!(queued.wait().await.unwrap_err().kind(), RunErrorKind::ShuttingDown);
     let status = orchestrator.status(20).await.unwrap();
-    assert_eq!((status.in_progress.len(), status.queued.len()), (0, 1));
+    // What was cut short waits, joined to what waited already.
+    assert_eq!((status.in_progress.len(), status.queued.len()), (0, 2));
     for connection in [tidy, stubborn] {
         let answer = house
             .store
@@ -179,6 +180,24 @@ async fn what_a_shutdown_interrupted_is_resumed_by_the_next_process() {
     assert_eq!(orchestrator.shutdown(5 * SECOND).await.len(), 1);
     let resumed = house.orchestrator().recover().await.unwrap();
     assert_eq!(resumed[0].wait().await.unwrap().state, RunState::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_undo_that_a_shutdown_interrupted_is_not_lost_behind_what_waited() {
+    let house = House::new();
+    let connection = house.connection("a").await;
+    house.behave(connection, |_, context| steps(context, 10, SECOND));
+    let orchestrator = house.orchestrator();
+    let undone = crate::model::RunId::generate();
+    let undo = RunRequest::undoing(connection, undone);
+    orchestrator.start(undo).await.unwrap();
+    running(&house, 1).await;
+    orchestrator.start(RunRequest::new(connection)).await.unwrap();
+    orchestrator.shutdown(5 * SECOND).await;
+    let resumed = house.orchestrator().recover().await.unwrap();
+    resumed[0].wait().await.unwrap();
+    let request = house.calls().pop().unwrap();
+    assert_eq!((request.undo, request.sync), (vec![undone], true));
 }
 
 #[tokio::test(start_paused = true)]

@@ -107,6 +107,34 @@ async fn a_nudge_runs_what_is_kept_in_real_time_and_nothing_else() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_two_processes_that_find_the_same_run_due_one_queues_it() {
+    let clock = PausedClock::new();
+    let house = House::on(&clock);
+    let connection = house.scheduled("realtime", SyncFrequency::Realtime).await;
+    let (one, two) = (house.orchestrator(), house.orchestrator());
+    one.start(RunRequest::new(connection))
+        .await
+        .unwrap()
+        .wait()
+        .await
+        .unwrap();
+    tokio::time::sleep(120 * SECOND).await;
+    house.behave(connection, |_, context| steps(context, 100, SECOND));
+    // What the second one has read before the first one queued a run, which is under way by the time it decides.
+    let read = house.store.fork(Arc::clone(&clock) as Arc<dyn Clock>);
+    let started = one.start_scheduled(&house.store, clock.as_ref()).await.unwrap();
+    started[0]
+        .progress()
+        .wait_for(|progress| progress.done > 0)
+        .await
+        .unwrap();
+    assert!(two.start_scheduled(&read, clock.as_ref()).await.unwrap().is_empty());
+    assert_eq!(house.runs().await.len(), 2);
+    two.shutdown(SECOND).await;
+    one.shutdown(SECOND).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn schedules_end_with_the_orchestrator() {
     let clock = PausedClock::new();
     let house = House::on(&clock);

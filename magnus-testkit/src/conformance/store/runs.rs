@@ -104,7 +104,7 @@ pub async fn only_the_holder_of_the_lease_claims(world: World) -> Checked {
     Ok(())
 }
 
-/// Whoever takes over the lease finds the run of the dead holder and marks it.
+/// Whoever takes over the lease finds the run of the dead holder, marks it, and goes on with what it was asked.
 ///
 /// # Errors
 /// Whatever the store answers.
@@ -115,15 +115,137 @@ pub async fn a_claim_interrupts_the_run_of_a_dead_holder(world: World) -> Checke
     let fence = Fence::Lease(granted(
         world.store.acquire_lease(world.here, "other".to_owned(), TTL).await?,
     ));
-    assert_eq!(world.store.claim_run(fence.clone()).await?, None);
+    let next = world.store.claim_run(fence.clone()).await?.expect("it is resumed");
+    assert_ne!(next.id, dead.id);
+    assert_eq!(
+        (next.state, next.queued_at, next.started_at),
+        (RunState::Started, world.now(), Some(world.now()))
+    );
+    assert_eq!(next.request, dead.request.clone().trigger(Trigger::Resume));
     let read = world.store.run(dead.id).await?.expect("the run is there");
     assert_eq!(
         (read.state, read.completed_at),
         (RunState::Interrupted, Some(world.now()))
     );
     assert!(read.error_message.is_some());
-    let next = world.enqueue().await?;
-    assert_eq!(world.store.claim_run(fence).await?.map(|run| run.id), Some(next.id));
+    assert_eq!(unfinished(&world).await?, [next.id]);
+    Ok(())
+}
+
+async fn unfinished(world: &World) -> Result<Vec<RunId>, StoreError> {
+    let runs = world.store.unfinished_runs().await?;
+    Ok(runs.iter().map(|run| run.id).collect())
+}
+
+/// What an interrupted run was asked is asked again by the run that waited behind it, whoever marks it: an undo and a
+/// confirmation are not lost.
+///
+/// # Errors
+/// Whatever the store answers.
+pub async fn what_an_interrupted_run_was_asked_is_not_lost(world: World) -> Checked {
+    let store = &world.store;
+    let mut fence = world.fence();
+    for marked_by in ["the next claim", "a look", "its own end"] {
+        let (undone, halted) = (RunId::generate(), RunId::generate());
+        let asked = RunRequest::undoing(world.here, undone)
+            .confirm(halted)
+            .direction(Some(Direction::Push));
+        store.enqueue_run(asked).await?;
+        let dead = store.claim_run(fence.clone()).await?.expect("a run is queued");
+        let webhook = RunRequest::new(world.here)
+            .direction(Some(Direction::Pull))
+            .trigger(Trigger::Webhook);
+        let waiting = store.enqueue_run(webhook).await?.run;
+        if marked_by == "its own end" {
+            let end = store.finish_run(dead.id, RunState::Interrupted, RunReport::default(), None);
+            end.await?;
+        } else {
+            world.clock.advance(TTL);
+            if marked_by == "a look" {
+                store.interrupt_abandoned().await?;
+            }
+            let lease = store.acquire_lease(world.here, marked_by.to_owned(), TTL).await?;
+            fence = Fence::Lease(granted(lease));
+        }
+        let next = store.claim_run(fence.clone()).await?.expect("a run waits");
+        assert_eq!(next.id, waiting.id, "{marked_by}");
+        let request = next.request;
+        assert_eq!(
+            (request.undo, request.confirm, request.sync, request.direction),
+            (vec![undone], Some(halted), true, Some(Direction::Bidirectional)),
+            "{marked_by}"
+        );
+        assert_eq!(world.state_of(dead.id).await?, RunState::Interrupted, "{marked_by}");
+        store
+            .finish_run(next.id, RunState::Completed, RunReport::default(), None)
+            .await?;
+    }
+    assert_eq!(unfinished(&world).await?, []);
+    Ok(())
+}
+
+/// A run that was interrupted while nothing waited behind it is queued anew; one that a person asked to stop is not.
+///
+/// # Errors
+/// Whatever the store answers.
+pub async fn an_interrupted_run_is_queued_anew_unless_it_was_to_stop(world: World) -> Checked {
+    for is_asked_to_stop in [false, true] {
+        world.enqueue().await?;
+        let run = world.claim().await?;
+        if is_asked_to_stop {
+            world.store.request_cancel(run.id).await?;
+        }
+        let end = || {
+            let (store, report) = (&world.store, RunReport::default());
+            store.finish_run(run.id, RunState::Interrupted, report, None)
+        };
+        end().await?;
+        let queued = world.store.unfinished_runs().await?;
+        if is_asked_to_stop {
+            assert_eq!(queued, []);
+            continue;
+        }
+        assert_eq!(queued.len(), 1);
+        assert_eq!(
+            (queued[0].state, &queued[0].request),
+            (RunState::Queued, &run.request.clone().trigger(Trigger::Resume))
+        );
+        // It ends once, and is queued anew once.
+        world.store.request_cancel(queued[0].id).await?;
+        end().await?;
+        assert_eq!(unfinished(&world).await?, []);
+    }
+    Ok(())
+}
+
+/// Of many who decided on the same newest run that another is due, one queues it, also if it is under way before the others
+/// come.
+///
+/// # Errors
+/// Whatever the store answers.
+pub async fn of_many_who_decide_on_the_same_run_one_queues_the_next(world: World) -> Checked {
+    let store = &world.store;
+    let request = || RunRequest::new(world.here).trigger(Trigger::Schedule);
+    let unknown = store.enqueue_run_after(RunId::generate(), request());
+    assert_eq!(unknown.await?, None);
+    let first = world.enqueue().await?;
+    world.claim().await?;
+    store
+        .finish_run(first.id, RunState::Completed, RunReport::default(), None)
+        .await?;
+    world.clock.advance(Duration::from_secs(1));
+    let of_other = RunRequest::new(world.there);
+    assert_eq!(store.enqueue_run_after(first.id, of_other).await?, None);
+    let all = (0..8).map(|_| store.enqueue_run_after(first.id, request()));
+    let mut queued = Vec::new();
+    for answer in futures::future::join_all(all).await {
+        queued.extend(answer?);
+    }
+    assert_eq!(queued.len(), 1);
+    assert!(!queued[0].joined);
+    assert_eq!(world.claim().await?.id, queued[0].run.id);
+    assert_eq!(store.enqueue_run_after(first.id, request()).await?, None);
+    assert_eq!(unfinished(&world).await?, [queued[0].run.id]);
     Ok(())
 }
 
