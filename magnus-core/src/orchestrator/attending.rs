@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +22,10 @@ const SOON: Duration = Duration::from_millis(250);
 
 /// How much more seldom the run log is looked at if other processes tell what happens.
 const SELDOM: u32 = 5;
+
+/// So many connections of dead processes are attended to beside the usual number: their share of the tools is free, and what
+/// they had begun waits for nobody's turn.
+const TAKEN_OVER_AT_ONCE: usize = 16;
 
 /// Between two announcements of what is queued and nobody took up.
 const REMIND_EVERY: u32 = 10;
@@ -97,7 +102,7 @@ impl Orchestrator {
         let quiet = CancellationToken::new();
         // Also when this future is dropped.
         let _until_then = quiet.clone().drop_guard();
-        let watch = tokio::spawn(look_after(Arc::clone(&self.shared), quiet.clone()));
+        let watch = tokio::spawn(look_after(self.clone(), quiet.clone()));
         let carrier: Arc<dyn Carrier> = Arc::new(self.clone());
         let work = queue.work(carrier, stop.clone());
         let leave = async {
@@ -175,7 +180,9 @@ async fn is_running(shared: &Shared, connection: ConnectionId) -> Result<bool, R
 
 /// Sees to it that nothing is forgotten: not the runs of a process that died, and not what was queued by one that died before
 /// it could tell.
-async fn look_after(shared: Arc<Shared>, quiet: CancellationToken) {
+async fn look_after(orchestrator: Orchestrator, quiet: CancellationToken) {
+    let shared = Arc::clone(&orchestrator.shared);
+    let mut taken_over = JoinSet::new();
     let mut ticks = interval(shared.options.lease_poll);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut tick = 0_u32;
@@ -185,8 +192,18 @@ async fn look_after(shared: Arc<Shared>, quiet: CancellationToken) {
             _ = ticks.tick() => {}
             () = quiet.cancelled() => return,
         }
+        while taken_over.try_join_next().is_some() {}
         let looked = async {
-            recovery::take_up_abandoned(&shared).await?;
+            let mut dead = recovery::take_up_abandoned(&shared).await?;
+            // Somebody else may have found them, as by asking for the status, and carries out nothing.
+            dead.extend(recovery::to_be_resumed(&shared).await?);
+            for connection in dead {
+                if taken_over.len() < TAKEN_OVER_AT_ONCE {
+                    let carrier = orchestrator.clone();
+                    // What cannot be done now is announced besides, and done by whoever is free then.
+                    taken_over.spawn(async move { carrier.attend(connection).await });
+                }
+            }
             if tick.is_multiple_of(REMIND_EVERY) {
                 remind(&shared, &mut queued_before).await?;
             }

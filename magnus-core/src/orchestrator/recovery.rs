@@ -29,11 +29,11 @@ impl Orchestrator {
     }
 }
 
-/// Marks runs whose process died, and sees to it that what was queued in their place is carried out.
-pub(super) async fn take_up_abandoned(shared: &Shared) -> Result<(), RunError> {
+/// Marks runs whose process died, and sees to it that what was queued in their place is carried out. Answers the connections.
+pub(super) async fn take_up_abandoned(shared: &Shared) -> Result<HashSet<ConnectionId>, RunError> {
     let dead = shared.store.interrupt_abandoned().await?;
     if dead.is_empty() {
-        return Ok(());
+        return Ok(HashSet::new());
     }
     for run in &dead {
         tracing::warn!(run = %run.id, connection = %run.connection_id, "the process that ran it died");
@@ -53,7 +53,14 @@ pub(super) async fn take_up_abandoned(shared: &Shared) -> Result<(), RunError> {
         shared.announce(run.connection_id).await;
         shared.wake(run.connection_id);
     }
-    Ok(())
+    Ok(connections)
+}
+
+/// The connections with a run queued that goes on with an interrupted one.
+pub(super) async fn to_be_resumed(shared: &Shared) -> Result<Vec<ConnectionId>, RunError> {
+    let queued = queued(shared).await?.into_iter();
+    let resumed = queued.filter(|run| run.request.trigger == Trigger::Resume);
+    Ok(resumed.map(|run| run.connection_id).collect())
 }
 
 /// Looks after what is queued and has no lane: its process is gone, or the lane gave up when the hub did not answer. Runs on a
