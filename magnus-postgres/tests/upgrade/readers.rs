@@ -33,8 +33,8 @@ async fn read_all(reader: &mut PgConnection, but: &str) {
         "magnus_sync_conflicts",
     ] {
         if table != but {
-            // A table gets new columns meanwhile, and a statement that was prepared before does not return them.
-            let read = sqlx::query(AssertSqlSafe(format!("SELECT * FROM {table}"))).persistent(false);
+            // In one message: a table gets new columns meanwhile, and what was prepared before does not return them.
+            let read = sqlx::raw_sql(AssertSqlSafe(format!("SELECT * FROM {table}")));
             let rows = read.fetch_all(&mut *reader).await;
             let rows = rows.unwrap_or_else(|error| panic!("{table} cannot be read: {error}"));
             assert!(!rows.is_empty(), "{table}");
