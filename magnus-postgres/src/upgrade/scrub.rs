@@ -90,8 +90,8 @@ pub(super) async fn current(connection: &mut PgConnection) -> Result<String, Sto
 }
 
 /// Writes the tables that held keys anew, one by one, so that no dead row holds one. Whoever uses such a table waits for as
-/// long as that takes. As long as somebody still
-/// sees what was before `since`, dead rows are kept for him: that is waited for, and said if it takes too long.
+/// long as that takes. As long as somebody still sees what was before `since`, dead rows are kept for him: that is waited for,
+/// and said if it takes too long.
 pub(super) async fn rewrite(
     connection: &mut PgConnection,
     schema: &Schema,
@@ -127,10 +127,13 @@ pub(super) async fn rewrite(
     Ok(())
 }
 
+/// Whether somebody still sees what was before, or runs since then, in whatever database: everybody who looks from now on would
+/// see as far back as he does.
 async fn is_seen(connection: &mut PgConnection, since: &str) -> Result<bool, StoreError> {
     sqlx::query_scalar(
         "SELECT EXISTS (SELECT 1 FROM pg_stat_activity
-                        WHERE pid <> pg_backend_pid() AND age(backend_xmin) >= age($1::xid))",
+                        WHERE pid <> pg_backend_pid()
+                          AND (age(backend_xmin) >= age($1::xid) OR age(backend_xid) >= age($1::xid)))",
     )
     .bind(since)
     .fetch_one(connection)
