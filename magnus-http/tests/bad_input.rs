@@ -32,6 +32,7 @@ async fn an_unknown_id_is_404_and_a_malformed_one_400() {
         (Method::POST, "/sync/runs/{id}/cancel", json!({})),
         (Method::POST, "/sync/runs/{id}/confirm", json!({})),
         (Method::POST, "/sync/runs/{id}/undo", json!({})),
+        (Method::GET, "/projects/{id}", json!({})),
         (Method::GET, "/tasks/{id}", json!({})),
         (Method::GET, "/tasks/{id}/story", json!({})),
         (Method::PATCH, "/tasks/{id}", json!({"title": "x"})),

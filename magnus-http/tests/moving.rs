@@ -1,7 +1,5 @@
 //! A connection that moves to another address.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
-
 mod support;
 
 use http::Method;

@@ -1,7 +1,5 @@
 //! Lists come in pages, and counts are of all of it.
 
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test")]
-
 mod support;
 
 use http::Method;

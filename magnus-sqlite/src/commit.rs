@@ -44,6 +44,7 @@ impl Written {
 #[async_trait]
 impl TaskStore for SqliteStore {
     async fn commit(&self, fence: Fence, changeset: Changeset) -> Result<CommitOutcome, StoreError> {
+        let _turn = self.commit_turn().await;
         let now = self.now();
         let mut transaction = self.begin(OPERATION).await?;
         // Before the fence: what was committed stays committed, whoever has the lease by now.

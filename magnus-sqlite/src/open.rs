@@ -31,6 +31,9 @@ struct Shared {
     path: PathBuf,
     // SQLite has one writer at a time: within the process writers queue here in order, instead of polling for a lock.
     writer: SqlitePool,
+    // Commits of runs write much and are many: they queue among themselves first, so that a short write, such as that of
+    // a run that is asked for, waits for one of them and not for all.
+    commits: tokio::sync::Mutex<()>,
     readers: SqlitePool,
     clock: Arc<dyn Clock>,
     changed: Mutex<ChangedRows>,
@@ -77,6 +80,7 @@ impl SqliteStore {
             shared: Arc::new(Shared {
                 path,
                 writer,
+                commits: tokio::sync::Mutex::default(),
                 readers,
                 clock,
                 changed,
@@ -120,6 +124,11 @@ impl SqliteStore {
             .begin_with("BEGIN IMMEDIATE")
             .await
             .map_err(failed(operation))
+    }
+
+    /// The turn of a commit among the commits of this process: taken before [`begin`](Self::begin), and kept to its end.
+    pub(crate) async fn commit_turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.shared.commits.lock().await
     }
 
     pub(crate) fn count_changes(&self, more: ChangedRows) {
