@@ -1,14 +1,17 @@
-//! The built program, killed at random moments: nothing is doubled, nothing is lost, and it goes on by itself.
+//! The built program, killed at random moments while people add and edit on all sides: nothing is doubled, no edit is lost,
+//! and it goes on by itself.
 //!
 //! `MAGNUS_KILLS` says how often (30), `MAGNUS_KILL_SEED` how the moments are chosen.
 #![cfg(unix)]
 
+#[path = "killed/garden.rs"]
+mod garden;
 mod support;
 
-use std::collections::BTreeSet;
 use std::process::Stdio;
 use std::time::Duration;
 
+use garden::{Garden, Side};
 use magnus_testkit::sim::{CallMatcher, Fault, FaultRule};
 use support::{Magnus, Pair, Said};
 use tokio::time::Instant;
@@ -23,6 +26,10 @@ impl Numbers {
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (mixed ^ (mixed >> 31)) % limit
+    }
+
+    fn index(&mut self, length: usize) -> usize {
+        usize::try_from(self.below(u64::try_from(length).expect("a length"))).expect("a length")
     }
 }
 
@@ -56,29 +63,6 @@ async fn killed_after(pair: &Pair, calls: usize) -> bool {
     true
 }
 
-/// The titles of all tasks of the hub, page by page.
-fn titles_in_hub(magnus: &Magnus) -> Vec<String> {
-    let mut titles = Vec::new();
-    let mut after: Option<String> = None;
-    loop {
-        let mut arguments = vec!["tasks", "--json", "--limit", "1000"];
-        if let Some(after) = &after {
-            arguments.extend(["--after", after]);
-        }
-        let page = run(magnus, &arguments).ends(0).json();
-        let tasks = page["tasks"].as_array().expect("tasks");
-        titles.extend(
-            tasks
-                .iter()
-                .map(|task| task["title"].as_str().expect("a title").to_owned()),
-        );
-        match page["next_cursor"].as_str() {
-            Some(next) => after = Some(next.to_owned()),
-            None => return titles,
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_random_moments_it_doubles_nothing_loses_nothing_and_goes_on_by_itself_on_sqlite() {
     killed_at_random_moments(Magnus::new()).await;
@@ -100,7 +84,7 @@ async fn killed_at_random_moments(magnus: Magnus) {
     for faults in [pair.openproject.faults(), pair.leantime.faults()] {
         faults.inject(FaultRule::new(CallMatcher::any(), Fault::Delay(Duration::from_millis(5))).always());
     }
-    let mut titles: BTreeSet<String> = BTreeSet::from(["Water the tomatoes".to_owned()]);
+    let mut garden = Garden::new(pair);
     let mut landed = 0;
     for round in 0.. {
         if landed == kills {
@@ -108,23 +92,15 @@ async fn killed_at_random_moments(magnus: Magnus) {
         }
         assert!(round < 20 * kills, "the runs end before they can be killed");
         for _ in 0..=numbers.below(2) {
-            let title = format!("task {}", titles.len());
-            match numbers.below(3) {
-                0 => {
-                    pair.openproject.create_work_package(pair.project, &title);
-                }
-                1 => {
-                    pair.leantime.create_ticket(pair.board, &title);
-                }
-                _ => {
-                    run(&pair.magnus, &["task", "add", &title, "--project", "Garden"]).ends(0);
-                }
-            }
-            titles.insert(title);
+            garden.add(Side::ALL[numbers.index(3)]);
         }
-        let calls = 1 + usize::try_from(numbers.below(40)).expect("a small number");
-        landed += u64::from(killed_after(&pair, calls).await);
+        for _ in 0..=numbers.below(3) {
+            garden.edit(numbers.index(garden.len()), numbers.index(3));
+        }
+        let calls = 1 + numbers.index(40);
+        landed += u64::from(killed_after(&garden.pair, calls).await);
     }
+    let pair = &garden.pair;
     // What was killed is not in progress once its lease has run out.
     let began = Instant::now();
     while run(&pair.magnus, &["status", "--json"]).ends(0).json()["in_progress"] != 0 {
@@ -148,15 +124,8 @@ async fn killed_at_random_moments(magnus: Magnus) {
         );
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    let [subjects, headlines] = pair.titles();
-    let hub = titles_in_hub(&pair.magnus);
-    for (name, there) in [("OpenProject", subjects), ("Leantime", headlines), ("the hub", hub)] {
-        assert_eq!(
-            there.len(),
-            titles.len(),
-            "{name} has some twice or not at all: {there:?}"
-        );
-        assert_eq!(there.into_iter().collect::<BTreeSet<_>>(), titles, "{name}");
-    }
-    println!("{landed} kills, {} tasks", titles.len());
+    garden.is_everywhere();
+    let edits = garden.edits;
+    println!("{landed} kills, {} tasks, {edits:?} edits by side", garden.len());
+    assert!(edits.iter().all(|edits| *edits > 0), "every side edits: {edits:?}");
 }

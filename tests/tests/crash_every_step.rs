@@ -114,11 +114,13 @@ async fn caught<T>(work: impl Future<Output = T>) -> Result<T, String> {
     })
 }
 
-/// A death after a reading leaves the same behind as a death after the change before it; those steps are played only if
-/// `MAGNUS_CRASH_FULL` is set.
-fn skips(effect: &str) -> bool {
+/// A death after a reading leaves the same behind as a death after the change before it. A reading that was not answered
+/// does not: its run goes on, or ends with an error. The hub has no part in that, so it is played on one of them.
+/// Everything is played if `MAGNUS_CRASH_FULL` is set.
+fn skips(effect: &str, mode: Mode, hub: Hub) -> bool {
     let changes = matches!(effect, "create" | "update" | "delete" | "commit" | "a later one");
-    !changes && std::env::var_os("MAGNUS_CRASH_FULL").is_none()
+    let unanswered = mode == Mode::AnswerLost && hub == Hub::Memory;
+    !changes && !unanswered && std::env::var_os("MAGNUS_CRASH_FULL").is_none()
 }
 
 /// A database server makes and drops a database for each step, so that on it only some of the scenarios are played, and of
@@ -172,7 +174,7 @@ async fn every_step(scenario: &Scenario, hub: Hub) -> Found {
     for mode in MODES {
         for step in 1.. {
             let effect = expected[0].effects.get(step - 1).copied().unwrap_or("a later one");
-            if skips(effect) || !plays(hub, scenario, Some((step, mode))) {
+            if skips(effect, mode, hub) || !plays(hub, scenario, Some((step, mode))) {
                 continue;
             }
             if mode == Mode::NeverArrived && !matches!(effect, "create" | "update" | "delete" | "a later one") {
@@ -300,10 +302,10 @@ fn all(hub: Hub) {
             Vec::new()
         }
     });
+    let played = found.len();
     let ran: usize = found.iter().map(|found| found.ran).sum();
     println!(
-        "{hub:?}: {} scenarios, {ran} (scenario, step, mode), {:.1?}",
-        found.len(),
+        "{hub:?}: {played} scenarios, {ran} (scenario, step, mode), {:.1?}",
         began.elapsed()
     );
     let findings: Vec<String> = found.into_iter().flat_map(|found| found.findings).collect();
@@ -313,6 +315,19 @@ fn all(hub: Hub) {
         findings.len(),
         findings.join("\n")
     );
+    assert!(
+        played > 0 && ran >= played * fewest(hub),
+        "only {ran} steps were played"
+    );
+}
+
+/// Steps of a scenario on the average, at least: that one comes to a few less is no failure, that most are left out is one.
+const fn fewest(hub: Hub) -> usize {
+    match hub {
+        Hub::Memory => 40,
+        Hub::Sqlite => 20,
+        Hub::Postgres => 5,
+    }
 }
 
 #[test]

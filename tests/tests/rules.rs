@@ -6,9 +6,11 @@ mod support;
 
 use std::path::Path;
 
-use magnus_core::model::{DeletionPolicy, Field, SkipReason, Status, TaskId, Value};
+use magnus_core::model::{DeletionPolicy, Field, RunRequest, RunState, SkipReason, Status, TaskId, Value};
 use magnus_core::store::{Changeset, Fence, TaskWrite, Unit};
 use magnus_testkit::sim::leantime::StatusLabel;
+use magnus_testkit::sim::openproject::{OpenProjectOptions, Progress};
+use magnus_testkit::sim::{CallMatcher, Fault, FaultRule, Gate};
 use support::{Setup, World};
 
 async fn move_to(world: &World, task: TaskId, project: magnus_core::model::ProjectId) {
@@ -129,4 +131,51 @@ fn read(directory: &Path, sources: &mut String) {
             sources.push_str(&std::fs::read_to_string(&path).unwrap());
         }
     }
+}
+
+/// A new ticket is on its way back to us; somebody sets its first day meanwhile. The hub, which has none, takes it over.
+#[tokio::test]
+async fn what_is_typed_into_a_new_item_before_it_is_read_back_stays() {
+    let world = World::new().await;
+    let common = world.common_project("Common").await;
+    let task = world.add(common.hub, "new").await;
+    let gate = Gate::default();
+    let reading = CallMatcher::any().rpc("Tickets.getTicket");
+    let held = FaultRule::new(reading, Fault::Hold(gate.clone()));
+    world.leantime.faults().inject(held);
+    let run = world.orchestrator.start(RunRequest::new(world.lt)).await.unwrap();
+    gate.reached(1).await;
+    let ticket = world.leantime.tickets().remove(0).id;
+    let stamp = Some("2026-12-24 08:00:00".to_owned());
+    world
+        .leantime
+        .edit_ticket(ticket, |ticket| ticket.edit_from.clone_from(&stamp));
+    gate.open();
+    let run = run.wait().await.unwrap();
+    assert_eq!(run.state, RunState::Completed, "{run:#?}");
+    world.settle().await;
+    assert_eq!(world.leantime.ticket(ticket).unwrap().edit_from, stamp);
+    let day = Some("2026-12-24".parse().unwrap());
+    assert_eq!(world.tasks(common.hub).await[&task].start_date, day);
+}
+
+/// Where work left follows from the status, another amount than the one that was sent is no form of it: the hub keeps its
+/// own, which counts as refused and not as agreed.
+#[tokio::test]
+async fn an_amount_that_the_tool_computes_instead_is_held_as_refused() {
+    let world = World::with(Setup {
+        openproject: OpenProjectOptions::default().progress(Progress::StatusBased),
+        ..Setup::default()
+    })
+    .await;
+    let common = world.common_project("Common").await;
+    let task = world.add(common.hub, "dig").await;
+    world.edit(task, Field::EstimatedHours, Value::Minutes(60)).await;
+    world.edit(task, Field::RemainingHours, Value::Minutes(45)).await;
+    world.settle().await;
+    let links = world.links(world.op).await;
+    let refusal = &links[0].refusals[&Field::RemainingHours];
+    assert_eq!(refusal.local, Value::Minutes(45), "{refusal:?}");
+    assert_eq!(world.openproject.work_packages()[0].remaining_minutes, Some(60));
+    assert_eq!(world.tasks(common.hub).await[&task].remaining_minutes, Some(45));
 }
