@@ -17,7 +17,7 @@ const WIPED: &str = "[key removed]";
 const SHORTEST: usize = 8;
 
 /// How often, and how far apart, it is looked whether somebody still sees the rows of before.
-const LOOKS: u32 = 100;
+const LOOKS: u32 = 600;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
 /// Wipes these texts from every text and JSON column of the hub's tables: tools echo keys in their error messages. Answers in
@@ -90,8 +90,8 @@ pub(super) async fn current(connection: &mut PgConnection) -> Result<String, Sto
 }
 
 /// Writes the tables that held keys anew, one by one, so that no dead row holds one. Whoever uses such a table waits for as
-/// long as that takes. As long as somebody still sees what was before `since`, dead rows are kept for him: that is waited for,
-/// and said if it takes too long.
+/// long as that takes. As long as somebody still
+/// sees what was before `since`, dead rows are kept for him: that is waited for, and said if it takes too long.
 pub(super) async fn rewrite(
     connection: &mut PgConnection,
     schema: &Schema,
@@ -127,13 +127,12 @@ pub(super) async fn rewrite(
     Ok(())
 }
 
-/// Whether somebody still sees what was before, or runs since then, in whatever database: everybody who looks from now on would
-/// see as far back as he does.
 async fn is_seen(connection: &mut PgConnection, since: &str) -> Result<bool, StoreError> {
     sqlx::query_scalar(
+        // Whoever has only written, in whatever database of the server, holds dead rows back as well.
         "SELECT EXISTS (SELECT 1 FROM pg_stat_activity
                         WHERE pid <> pg_backend_pid()
-                          AND (age(backend_xmin) >= age($1::xid) OR age(backend_xid) >= age($1::xid)))",
+                          AND greatest(age(backend_xmin), age(backend_xid)) >= age($1::xid))",
     )
     .bind(since)
     .fetch_one(connection)

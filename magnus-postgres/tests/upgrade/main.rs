@@ -30,7 +30,10 @@ const NEW: &str = include_str!("../fixtures/new_layout.sql");
 type Snapshot = BTreeMap<String, BTreeMap<String, Value>>;
 
 async fn predecessor(layout: &str) -> Database {
-    let database = Database::new().await;
+    filled(Database::new().await, layout).await
+}
+
+async fn filled(database: Database, layout: &str) -> Database {
     database
         .connect()
         .await

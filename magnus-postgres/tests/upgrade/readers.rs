@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use magnus_postgres::{PostgresOptions, upgrade};
 use magnus_seal::Sealer;
+use magnus_testkit::postgres::{Database, Server};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
-use crate::{NEW, assert_no_canary_in_files, master_key, predecessor};
+use crate::{NEW, assert_no_canary_in_files, filled, master_key};
 
 /// A reader waits for five seconds at most.
 const PATIENCE: &str = "SET statement_timeout TO '5s'";
@@ -33,7 +34,7 @@ async fn read_all(reader: &mut PgConnection, but: &str) {
         "magnus_sync_conflicts",
     ] {
         if table != but {
-            // In one message: a table gets new columns meanwhile, and what was prepared before does not return them.
+            // Not prepared: what a table looks like changes meanwhile.
             let read = sqlx::raw_sql(AssertSqlSafe(format!("SELECT * FROM {table}")));
             let rows = read.fetch_all(&mut *reader).await;
             let rows = rows.unwrap_or_else(|error| panic!("{table} cannot be read: {error}"));
@@ -42,10 +43,12 @@ async fn read_all(reader: &mut PgConnection, but: &str) {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn readers_of_every_table_go_on_and_somebody_who_keeps_one_holds_up_none_of_the_others() {
     const KEPT: &str = "magnus_sync_conflicts";
-    let database = predecessor(NEW).await;
+    // A server of its own: what a transaction that is kept waiting may still see is kept in all databases.
+    let server = Server::start().unwrap();
+    let database = filled(Database::on(&server.url(), None).await, NEW).await;
     let (mut reader, mut keeper, mut looker) = (
         database.connect().await,
         database.connect().await,
