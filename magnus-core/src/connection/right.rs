@@ -23,10 +23,10 @@ pub(crate) fn may_write() -> bool {
 /// # Errors
 /// `LeaseLost`: nothing was sent.
 pub fn check_right_to_write() -> Result<(), ConnectionError> {
-    if may_write() { Ok(()) } else { Err(lease_lost()) }
+    if may_write() { Ok(()) } else { Err(lease_lost("write")) }
 }
 
-pub(crate) fn lease_lost() -> ConnectionError {
+pub(crate) fn lease_lost(operation: &'static str) -> ConnectionError {
     let message = "the lease ran out before it was sent; another process may run this connection";
-    ConnectionError::new(ConnectionErrorKind::LeaseLost, "write", message)
+    ConnectionError::new(ConnectionErrorKind::LeaseLost, operation, message)
 }

@@ -17,8 +17,9 @@ use crate::model::{
 use crate::reconcile::Observation;
 use crate::store::{Changeset, CommitOutcome, StoreErrorKind, TaskStore, Unit};
 
-/// How many units go into one commit: large enough that a first pull is fast, small enough that nobody waits long.
-const UNITS_PER_COMMIT: usize = 500;
+/// How many units go into one commit: large enough that a first pull is fast, small enough that nobody waits long. Where there
+/// is one writer at a time, whoever asks for a run waits for the commit of another one to end.
+const UNITS_PER_COMMIT: usize = 64;
 
 /// One run as it goes.
 #[derive(Debug)]

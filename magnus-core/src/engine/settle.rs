@@ -367,11 +367,7 @@ fn base_after(field: Field, sent: &IntentField, written: &WrittenTask) -> Base {
 /// before, as when an attribute is dropped without a word. Texts have forms of their own, and dates move off days off;
 /// another id or amount is never a form of the one that was sent.
 fn replaced<'a>(field: Field, sent: &IntentField, written: &'a WrittenTask) -> Option<&'a RemoteValue> {
-    // Of a new item another value is the tool's own, also if it was saved again meanwhile: nobody knew of it yet.
-    let value = written
-        .task
-        .value(field)
-        .filter(|_| written.sole_writer || sent.seen.is_none())?;
+    let value = written.task.value(field)?;
     if *value == sent.sent {
         return None;
     }
@@ -382,7 +378,9 @@ fn replaced<'a>(field: Field, sent: &IntentField, written: &'a WrittenTask) -> O
     );
     let text = matches!(field, Field::Title | Field::Description | Field::Tags);
     let dropped = !text && (value.is_null() || Some(value) == sent.seen.as_ref());
-    (refers || counts || dropped).then_some(value)
+    // Of a new item another reference is the tool's own, also if it was saved again meanwhile: nobody knew of it yet.
+    let by_tool = written.sole_writer || (refers && sent.seen.is_none());
+    (by_tool && (refers || counts || dropped)).then_some(value)
 }
 
 fn unsent_base(field: Field, task: &Task, derived: bool, raw: &RemoteValue, lens: &Lens<'_>) -> Base {

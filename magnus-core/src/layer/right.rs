@@ -1,4 +1,4 @@
-//! Lets no write out once the lease of its run is gone: it may have waited for its turn, or the whole process stood still.
+//! Lets nothing out once the lease of its run is gone: it may have waited for its turn, or the whole process stood still.
 
 use super::around::{Layer, WriteResult};
 use crate::connection::{Connection, ConnectionError, RemoteWrite, lease_lost, may_write};
@@ -7,12 +7,15 @@ use crate::connection::{Connection, ConnectionError, RemoteWrite, lease_lost, ma
 pub(super) struct Right;
 
 impl Layer for Right {
-    async fn read<T, F, R>(&self, _: &'static str, call: F) -> Result<T, ConnectionError>
+    async fn read<T, F, R>(&self, operation: &'static str, call: F) -> Result<T, ConnectionError>
     where
         T: Send,
         F: Fn() -> R + Send + Sync,
         R: Future<Output = Result<T, ConnectionError>> + Send,
     {
+        if !may_write() {
+            return Err(lease_lost(operation));
+        }
         call().await
     }
 
@@ -20,7 +23,7 @@ impl Layer for Right {
         if may_write() {
             return inner.write(writes).await;
         }
-        writes.iter().map(|_| Err(lease_lost())).collect()
+        writes.iter().map(|_| Err(lease_lost("write"))).collect()
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 
 use super::lane::{self, Next};
+use super::limits::{Limits, Turn};
 use super::shared::Shared;
 use super::{Orchestrator, recovery};
 use crate::engine::{RunError, RunErrorKind};
@@ -137,13 +138,19 @@ impl Orchestrator {
 #[async_trait]
 impl Carrier for Orchestrator {
     async fn attend(&self, connection: ConnectionId) -> Attended {
+        self.attend_with(connection, |limits, url| limits.turn_now(url)).await
+    }
+}
+
+impl Orchestrator {
+    async fn attend_with(&self, connection: ConnectionId, turn: fn(&Limits, &str) -> Option<Turn>) -> Attended {
         let shared = &self.shared;
         let Some(_attention) = shared.attending.begin(connection) else {
             return Attended::Later(SOON);
         };
         // Asked first, since it costs least: many may wait for one host, and nobody waits here for that.
         let turn = match shared.store.connection(connection).await {
-            Ok(Some(settings)) => match shared.limits.turn_now(&settings.url) {
+            Ok(Some(settings)) => match turn(&shared.limits, &settings.url) {
                 None => return Attended::Later(shared.options.lease_poll),
                 turn => turn,
             },
@@ -201,7 +208,11 @@ async fn look_after(orchestrator: Orchestrator, quiet: CancellationToken) {
                 if taken_over.len() < TAKEN_OVER_AT_ONCE {
                     let carrier = orchestrator.clone();
                     // What cannot be done now is announced besides, and done by whoever is free then.
-                    taken_over.spawn(async move { carrier.attend(connection).await });
+                    taken_over.spawn(async move {
+                        carrier
+                            .attend_with(connection, |limits, url| limits.turn_besides(url))
+                            .await
+                    });
                 }
             }
             if tick.is_multiple_of(REMIND_EVERY) {

@@ -50,6 +50,15 @@ impl Limits {
         })
     }
 
+    /// A turn against the host of this URL beside those that all share, if the host has one free right now.
+    pub(super) fn turn_besides(&self, url: &str) -> Option<Turn> {
+        let host = self.host(url).try_acquire_owned().ok()?;
+        Some(Turn {
+            _host: Some(host),
+            _in_all: None,
+        })
+    }
+
     fn host(&self, url: &str) -> Arc<Semaphore> {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         let host = hosts
