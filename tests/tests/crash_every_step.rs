@@ -315,10 +315,10 @@ fn all(hub: Hub) {
         findings.len(),
         findings.join("\n")
     );
-    assert!(
-        played > 0 && ran >= played * fewest(hub),
-        "only {ran} steps were played"
-    );
+    // One that is picked by name may come to few.
+    let whole = std::env::var_os("MAGNUS_CRASH_ONLY").is_none();
+    let enough = played > 0 && ran >= played * fewest(hub);
+    assert!(!whole || enough, "only {ran} steps were played");
 }
 
 /// Steps of a scenario on the average, at least: that one comes to a few less is no failure, that most are left out is one.
