@@ -245,7 +245,7 @@ mod tests {
         for (arguments, words) in [
             (vec!["magnus", "sync", "--direction", "sideways"], "sideways"),
             (vec!["magnus", "sink"], "sink"),
-            (vec!["magnus", "--json"], "no command"),
+            (vec!["magnus", "--json"], "subcommand"),
         ] {
             let error = crate::arguments::Arguments::try_parse_from(arguments).unwrap_err();
             let failure = Failure::malformed(&error);
