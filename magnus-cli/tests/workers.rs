@@ -251,7 +251,8 @@ impl Farm {
             let log = tool.log.lock().unwrap().clone();
             requests += log.len();
             for run in &mine {
-                let lags = |seen: &&Seen| !seen.is_write() && stopped.is_some_and(|stopped| seen.agent.contains(stopped));
+                let lags =
+                    |seen: &&Seen| !seen.is_write() && stopped.is_some_and(|stopped| seen.agent.contains(stopped));
                 let within = log.iter().filter(|seen| seen.is_within(run) && !lags(seen));
                 let agents: BTreeSet<&str> = within.map(|seen| seen.agent.as_str()).collect();
                 assert!(agents.len() <= 1, "two processes ran {} at a time: {agents:?}", run.id);
