@@ -183,8 +183,18 @@ impl Decider<'_> {
                     remote: base.remote.clone(),
                 }),
             }),
+            // What the tool has there stands for nothing, and the hub's value can be said: it goes out again.
+            Sendable::Now(sent) if sent != *self.raw() && self.stands_for_nothing() => {
+                Some(self.push(Rule::OneMoved, None))
+            }
             _ => None,
         }
+    }
+
+    /// Whether the tool's value is one that its tables do not know, and is read as the nearest thing.
+    fn stands_for_nothing(&self) -> bool {
+        self.input.field == Field::Status
+            && matches!(self.lens.decode(self.input.field, self.raw()), Decoded::Approximate(_))
     }
 
     /// An unresolved value may change to another unresolved one.

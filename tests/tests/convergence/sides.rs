@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use magnus_core::connection::{Connection, Translator};
 use magnus_core::model::{
-    Conflict, ConflictState, ConnectionId, ExternalId, Field, Link, LinkId, ProjectId, Task, TaskId,
+    Conflict, ConflictState, ConnectionId, ExternalId, Field, Link, LinkId, Mapping, ProjectId, Task, TaskId,
 };
 
 use crate::instance::Instance;
@@ -20,6 +20,7 @@ pub(crate) struct Sides<'a> {
     pub(crate) hub: [ProjectId; 3],
     pub(crate) tasks: BTreeMap<TaskId, Task>,
     pub(crate) links: Vec<Link>,
+    mappings: Vec<Mapping>,
     /// The tasks whose create waits for a person.
     pub(crate) waiting: Vec<TaskId>,
     open: HashMap<(LinkId, Field), Conflict>,
@@ -41,6 +42,7 @@ impl<'a> Sides<'a> {
             hub: play.hub,
             tasks: play.tasks().await.into_iter().map(|task| (task.id, task)).collect(),
             links: play.world.store.links(id).await.unwrap(),
+            mappings: play.world.store.mappings(id).await.unwrap(),
             waiting: play.waiting(id).await,
             open: open
                 .map(|conflict| ((conflict.link_id, conflict.field), conflict))
@@ -54,6 +56,12 @@ impl<'a> Sides<'a> {
 
     pub(crate) fn link_of_task(&self, task: TaskId) -> Option<&Link> {
         self.links.iter().find(|link| link.task_id == task)
+    }
+
+    /// Whether an item was moved in the tool and its task elsewhere in the hub: that is held for a person.
+    pub(crate) fn are_moved_apart(&self, link: &Link, place: usize) -> bool {
+        let from = self.mappings.iter().find(|mapping| mapping.id == link.mapping_id);
+        from.is_some_and(|from| from.external_id.as_str() != self.instance.project(place))
     }
 
     pub(crate) fn open_conflict(&self, link: LinkId, field: Field) -> Option<&Conflict> {

@@ -86,12 +86,20 @@ pub(super) fn apply(item: &mut WorkPackage, sent: &Attributes, mode: Progress, s
     causes
 }
 
+/// What remains, to the nearest minute.
 fn share(work: i64, percentage: i64) -> i64 {
-    work - work * percentage / 100
+    (work * (100 - percentage) + 50) / 100
 }
 
+/// To the nearest percent; but what is begun is not at 0, and what is not done not at 100.
 fn percentage(work: i64, remaining: i64) -> Option<i64> {
-    (work > 0).then(|| (work - remaining) * 100 / work)
+    let done = work - remaining;
+    let nearest = || match (done * 100 + work / 2) / work {
+        0 if done > 0 => 1,
+        100 if remaining > 0 => 99,
+        nearest => nearest,
+    };
+    (work > 0).then(nearest)
 }
 
 fn derive_work_based(item: &mut WorkPackage, before: &WorkPackage, sent: &Attributes, causes: &mut Vec<Cause>) {
