@@ -90,6 +90,7 @@ pub struct Draft {
 ///
 /// An implementation asks; it neither checks the answer nor keeps anything. It sees to its own retries, and gives up
 /// within the time that its caller allows: it is dropped then.
+#[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait TaskBreakdown: Debug + Send + Sync + 'static {
     /// Who answers.

@@ -1,7 +1,10 @@
 //! Asks a model for a proposal, and once more if the answer is no good.
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use tokio::time::Instant;
 
 use super::{
@@ -50,7 +53,7 @@ pub(crate) async fn propose(
     let mut tokens = TokenCount::default();
     let mut last = (String::new(), Vec::new());
     for _ in 0..TRIES {
-        let Draft { text, tokens: took } = model.draft(request.clone()).await?;
+        let Draft { text, tokens: took } = draft(model, request.clone()).await?;
         tokens = tokens.plus(took);
         if tokens.total() > budget.tokens {
             let message = format!("it took {} tokens, and {} are allowed", tokens.total(), budget.tokens);
@@ -91,6 +94,17 @@ pub(crate) async fn propose(
     Err(BreakdownError::new(BreakdownErrorKind::BadAnswer, OPERATION, message).with_raw(raw))
 }
 
+/// Asks, and takes a panic of whoever asks the model for what it is: the failure of this breakdown.
+async fn draft(model: &dyn TaskBreakdown, request: DraftRequest) -> Result<Draft, BreakdownError> {
+    match AssertUnwindSafe(model.draft(request)).catch_unwind().await {
+        Ok(answer) => answer,
+        Err(payload) => {
+            let message = format!("a defect of the model's adapter: {}", panic_message(payload.as_ref()));
+            Err(BreakdownError::new(BreakdownErrorKind::Unavailable, OPERATION, message))
+        }
+    }
+}
+
 /// The beginning of an answer.
 fn kept(text: &str) -> String {
     if text.len() <= KEPT {
@@ -98,4 +112,10 @@ fn kept(text: &str) -> String {
     }
     let at = text.floor_char_boundary(KEPT);
     format!("{}…", &text[..at])
+}
+
+fn panic_message(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("(no message)").to_owned()
 }

@@ -1,10 +1,7 @@
 //! One job, from its claim to its end.
 
-use std::any::Any;
-use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -39,7 +36,7 @@ enum Asked {
 
 /// A proposal, and whether it stands on the task already.
 struct Found {
-    breakdown: Breakdown,
+    breakdown: Box<Breakdown>,
     is_there: bool,
 }
 
@@ -87,23 +84,18 @@ async fn find(shared: &Shared, job: &BreakdownJob) -> Result<Found, BreakdownErr
         && let Some(breakdown) = proposal_in(&task)
     {
         return Ok(Found {
-            breakdown,
+            breakdown: Box::new(breakdown),
             is_there: true,
         });
     }
     let input = BreakdownInput::of_task(store, &task).await?;
     let asking = propose(shared.model.as_ref(), input, options.clock.as_ref(), options.budget);
-    let asking = AssertUnwindSafe(asking).catch_unwind();
     let breakdown = match timeout(options.budget.time, asking).await {
-        Ok(Ok(answer)) => answer?,
-        Ok(Err(payload)) => {
-            let message = format!("a defect of the model's adapter: {}", panic_message(payload.as_ref()));
-            return Err(BreakdownError::new(BreakdownErrorKind::Unavailable, OPERATION, message));
-        }
+        Ok(answer) => answer?,
         Err(_) => return Err(too_late(options.budget.time)),
     };
     Ok(Found {
-        breakdown,
+        breakdown: Box::new(breakdown),
         is_there: false,
     })
 }
@@ -130,7 +122,7 @@ async fn put(
         }
         shared.hub.propose_breakdown(job, &found.breakdown).await?;
     }
-    Ok(BreakdownEnd::with(found.breakdown))
+    Ok(BreakdownEnd::with(*found.breakdown))
 }
 
 /// Gives signs of life, and heeds cancellations; ends when the claim is lost.
@@ -190,10 +182,4 @@ fn failed(error: &BreakdownError) -> BreakdownEnd {
 pub(super) fn too_late(limit: Duration) -> BreakdownError {
     let message = format!("the model gave no answer within {} s", limit.as_secs());
     BreakdownError::new(BreakdownErrorKind::Timeout, OPERATION, message)
-}
-
-fn panic_message(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("(no message)").to_owned()
 }
