@@ -306,7 +306,8 @@ async fn listeners_are_told_what_happens_to_breakdowns() {
     let listening = async {
         while !told.contains("breakdown.discarded") {
             let frame = stream.frame().await.unwrap().unwrap();
-            told.push_str(&String::from_utf8(frame.into_data().unwrap_or_default().to_vec()).unwrap());
+            let data = frame.into_data().unwrap_or_default();
+            told.push_str(std::str::from_utf8(&data).unwrap());
         }
     };
     timeout(PATIENCE, listening).await.unwrap();

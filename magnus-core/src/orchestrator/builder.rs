@@ -21,6 +21,14 @@ use crate::store::{BreakdownStore, TaskStore};
 /// Events that a slow listener may fall behind before it misses some.
 const EVENTS_KEPT: usize = 1024;
 
+/// What breakdowns need.
+#[derive(Debug)]
+struct Thinking {
+    jobs: Arc<dyn BreakdownStore>,
+    model: Arc<dyn TaskBreakdown>,
+    options: BreakdownOptions,
+}
+
 /// Sets up an [`Orchestrator`].
 #[derive(Debug)]
 pub struct OrchestratorBuilder {
@@ -29,7 +37,7 @@ pub struct OrchestratorBuilder {
     options: Options,
     queue: Option<Arc<dyn RunQueue>>,
     exchange: Option<Arc<dyn EventExchange>>,
-    breakdowns: Option<(Arc<dyn BreakdownStore>, Arc<dyn TaskBreakdown>, BreakdownOptions)>,
+    breakdowns: Option<Thinking>,
     in_all: usize,
     per_host: usize,
 }
@@ -126,7 +134,7 @@ impl OrchestratorBuilder {
         model: Arc<dyn TaskBreakdown>,
         options: BreakdownOptions,
     ) -> Self {
-        self.breakdowns = Some((jobs, model, options));
+        self.breakdowns = Some(Thinking { jobs, model, options });
         self
     }
 
@@ -143,7 +151,7 @@ impl OrchestratorBuilder {
             outgoing
         });
         let events = broadcast::channel(EVENTS_KEPT).0;
-        let breakdowns = self.breakdowns.map(|(jobs, model, options)| {
+        let breakdowns = self.breakdowns.map(|Thinking { jobs, model, options }| {
             let teller = Teller {
                 here: Some(events.clone()),
                 elsewhere: outgoing.clone(),

@@ -132,7 +132,6 @@ impl FakeModel {
     }
 
     /// The API: `/v1/chat/completions` as OpenAI has it, `/v1/messages` as Anthropic has it.
-    #[must_use]
     pub fn router(&self) -> Router {
         Router::new()
             .route("/v1/chat/completions", post(openai))
