@@ -4,10 +4,10 @@ use clap::{Parser, Subcommand};
 use magnus_core::model::Direction;
 
 use crate::command::{
-    conflicts, connect, disconnect, halted, keys, map, map_status, map_users, matching, migrate, plan, projects,
-    resolve, retry, serve, set, sync, task, tasks, tokens, undo, why, worker,
+    breakdown, conflicts, connect, disconnect, halted, keys, map, map_status, map_users, matching, migrate, plan,
+    projects, resolve, retry, serve, set, sync, task, tasks, tokens, undo, why, worker,
 };
-use crate::exit;
+use crate::{demo, exit};
 
 /// Keeps project-management tools (OpenProject, Leantime) in two-way step, with a hub of your own in the middle
 #[derive(Debug, Parser)]
@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Show it all at once: two simulated tools are filled, synced, edited and synced again
-    Demo,
+    Demo(demo::Arguments),
     /// Connect an instance of a tool; it is tested first and kept only if the test passes
     Connect(connect::Arguments),
     /// List the connections
@@ -65,6 +65,8 @@ pub(crate) enum Command {
     /// Add, change, delete or show a task of the hub
     #[command(subcommand)]
     Task(task::Command),
+    /// Have a language model break a task down into subtasks, as a proposal to accept
+    Breakdown(breakdown::Arguments),
     /// Carry out the plan of a run that a guard halted
     Confirm(halted::Arguments),
     /// Drop the plan of a run that a guard halted

@@ -52,6 +52,9 @@ Environment:
   MAGNUS_LEASE_SECONDS
                      how long a connection of a process that died stays
                      blocked (30)
+  MAGNUS_AI_PROVIDER, MAGNUS_AI_MODEL, MAGNUS_AI_URL, MAGNUS_AI_KEY
+                     the language model that breaks tasks down; see
+                     `magnus breakdown --help`
   MAGNUS_LOG         what to log to stderr, such as `info` or `magnus_core=debug`
 
 With --json the answer is one JSON document on stdout; an error is one on stderr.";

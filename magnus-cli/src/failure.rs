@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 
+use magnus_core::breakdown::{BreakdownError, BreakdownErrorKind};
 use magnus_core::connection::{ConnectionError, ConnectionErrorKind};
 use magnus_core::engine::{RunError, RunErrorKind};
 use magnus_core::hub::{HubError, HubErrorKind};
@@ -201,6 +202,20 @@ impl From<HubError> for Failure {
         let exit = match error.kind() {
             HubErrorKind::Store | HubErrorKind::Secret => Exit::Unreachable,
             _ => Exit::Usage,
+        };
+        Self::of(exit, &error)
+    }
+}
+
+impl From<BreakdownError> for Failure {
+    fn from(error: BreakdownError) -> Self {
+        let exit = match error.kind() {
+            BreakdownErrorKind::NotConfigured
+            | BreakdownErrorKind::NotFound
+            | BreakdownErrorKind::Conflict
+            | BreakdownErrorKind::Invalid => Exit::Usage,
+            BreakdownErrorKind::Cancelled | BreakdownErrorKind::ShuttingDown => Exit::RunNotCompleted,
+            _ => Exit::Unreachable,
         };
         Self::of(exit, &error)
     }

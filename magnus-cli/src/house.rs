@@ -9,7 +9,7 @@ use magnus_core::hub::Hub;
 use magnus_core::layer::Layers;
 use magnus_core::model::ConnectionSettings;
 use magnus_core::secret::SecretStore;
-use magnus_core::store::{ServiceStore, StoreError, TaskStore};
+use magnus_core::store::{BreakdownStore, ServiceStore, StoreError, TaskStore};
 use magnus_leantime::LeantimeConnector;
 use magnus_openproject::OpenProjectConnector;
 use magnus_postgres::{PostgresOptions, PostgresPaceBook, PostgresStore};
@@ -80,6 +80,14 @@ impl House {
 
     /// The store with what a service asks of it.
     pub(crate) fn service(&self) -> Arc<dyn ServiceStore> {
+        match &self.database {
+            Database::Sqlite(store) => Arc::new(store.clone()),
+            Database::Postgres(store) => Arc::new(store.clone()),
+        }
+    }
+
+    /// Where breakdowns of tasks are kept.
+    pub(crate) fn breakdowns(&self) -> Arc<dyn BreakdownStore> {
         match &self.database {
             Database::Sqlite(store) => Arc::new(store.clone()),
             Database::Postgres(store) => Arc::new(store.clone()),

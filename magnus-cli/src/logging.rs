@@ -8,7 +8,11 @@ use tracing_subscriber::EnvFilter;
 /// tells what it does.
 pub(crate) fn start(is_service: bool) {
     let usual = if is_service { "info" } else { "off" };
-    let filter = EnvFilter::try_from_env("MAGNUS_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
+    let mut filter = EnvFilter::try_from_env("MAGNUS_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
+    // It logs what a model's server says, whole, and that may repeat the key; we tell the same without.
+    if let Ok(silent) = "genai=off".parse() {
+        filter = filter.add_directive(silent);
+    }
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

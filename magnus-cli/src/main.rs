@@ -3,6 +3,7 @@
 //! Data flows one way: [`arguments`] → a [`command`] over the [`house`] (store, hub, engine) → an [`answer`], which is
 //! printed here and nowhere else. What goes wrong is a [`failure`], one line with its remedy and an exit code.
 
+mod ai;
 mod answer;
 mod arguments;
 mod choices;

@@ -3,9 +3,32 @@
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Progress;
-use crate::model::{ConnectionId, RunCounts, RunId, RunState};
+use crate::model::{BreakdownId, ConnectionId, RunCounts, RunId, RunState, TaskId};
 
-/// What happened to a run. Sent to whoever listens; a slow listener misses some and is told how many.
+/// What happened to a breakdown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum BreakdownNews {
+    /// It waits for its turn.
+    Queued,
+    /// The model is asked.
+    Started,
+    /// There is a proposal.
+    Completed,
+    /// There is none.
+    Failed,
+    /// Somebody stopped it.
+    Cancelled,
+    /// Its process died or was shut down; it is tried again.
+    Interrupted,
+    /// A person made subtasks of the proposal.
+    Accepted,
+    /// A person turned the proposal down.
+    Discarded,
+}
+
+/// What happened to a run or a breakdown. Sent to whoever listens; a slow listener misses some and is told how many.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -60,6 +83,17 @@ pub enum Event {
         /// What it did.
         counts: RunCounts,
         /// Why it is not `completed`.
+        message: Option<String>,
+    },
+    /// Something happened to a breakdown.
+    Breakdown {
+        /// The job.
+        job_id: BreakdownId,
+        /// The task that is broken down.
+        task_id: TaskId,
+        /// What.
+        news: BreakdownNews,
+        /// Why there is no proposal.
         message: Option<String>,
     },
 }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod breakdown;
 pub mod clock;
 pub mod connection;
 pub mod engine;

@@ -17,3 +17,9 @@ async fn service(clock: Arc<ManualClock>) -> (Arc<dyn ServiceStore>, ()) {
 }
 
 magnus_testkit::service_store_tests!(service);
+
+async fn breakdowns(clock: Arc<ManualClock>) -> (Arc<MemoryStore>, ()) {
+    (Arc::new(MemoryStore::with_clock(clock)), ())
+}
+
+magnus_testkit::breakdown_store_tests!(breakdowns);

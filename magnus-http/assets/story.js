@@ -2,6 +2,7 @@
 
 import { get, post } from "./api.js";
 import { act, h, show, toast } from "./dom.js";
+import { proposal } from "./proposal.js";
 import { prose } from "./prose.js";
 import { watch } from "./state.js";
 import { link, person } from "./tasks.js";
@@ -47,7 +48,7 @@ function whole({ task, history, conflicts }, html) {
       h("div", { class: "loose" },
         h("section", { class: "card", "aria-labelledby": "description-title" }, h("h2", { id: "description-title", class: "unseen" }, "Description"), html ? h("div", { class: "prose", id: "description" }, prose(html)) : h("p", { class: "soft" }, "No description.")),
         h("section", { "aria-labelledby": "story-title" }, h("div", { class: "section-head" }, h("h2", { id: "story-title" }, "What happened")), timeline(history))),
-      h("aside", { class: "stack", "aria-label": "Facts" }, facts(task), places(task))),
+      h("aside", { class: "stack", "aria-label": "Facts" }, facts(task), proposal(task), places(task))),
   ];
 }
 

@@ -48,6 +48,7 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
         "events.js": SCRIPT,
         "knight.svg": PICTURE,
         "parts.css": STYLE,
+        "proposal.js": SCRIPT,
         "prose.js": SCRIPT,
         "runs.js": SCRIPT,
         "sign-in.js": SCRIPT,

@@ -9,6 +9,8 @@ const TASK: &str = "0190c0de-0000-7000-8000-000000000003";
 const RUN: &str = "0190c0de-0000-7000-8000-000000000004";
 const CONFLICT: &str = "0190c0de-0000-7000-8000-000000000005";
 const MAPPING: &str = "0190c0de-0000-7000-8000-000000000006";
+const BREAKDOWN: &str = "0190c0de-0000-7000-8000-000000000008";
+const SUBTASK: &str = "0190c0de-0000-7000-8000-000000000009";
 const WRITE: &str = "0190c0de-0000-7000-8000-000000000007";
 
 const BEGUN: &str = "2026-03-02T09:30:00.000000Z";
@@ -187,6 +189,39 @@ fn all() -> Vec<(&'static str, Value)> {
         ("UncertainOut", uncertain),
         ("Taken", json!({ "status": "accepted" })),
         (
+            "BreakdownStarted",
+            json!({
+                "status": "started", "task_id": TASK, "job_id": BREAKDOWN,
+                "message": "AI breakdown running. Results will be stored on task metadata.",
+            }),
+        ),
+        (
+            "BrokenDown",
+            json!({
+                "original_task": { "id": TASK, "title": "Water the tomatoes", "description": null },
+                "breakdown": breakdown(), "job_id": BREAKDOWN,
+                "magnus_says": "I've analyzed the position. Here's how to break it down.",
+            }),
+        ),
+        ("BreakdownOut", breakdown()),
+        (
+            "BreakdownJobOut",
+            json!({
+                "job_id": BREAKDOWN, "task_id": TASK, "status": "completed", "breakdown": breakdown(),
+                "accepted": [{ "subtask": 0, "task_id": SUBTASK }], "discarded_at": null, "error_message": null,
+                "raw": null, "cancel_requested": false, "attempts": 1, "queued_at": BEGUN, "started_at": BEGUN,
+                "completed_at": ENDED,
+            }),
+        ),
+        (
+            "BreakdownAccepted",
+            json!({
+                "status": "accepted", "job_id": BREAKDOWN, "task_id": TASK, "created": 1,
+                "accepted": [{ "subtask": 0, "task_id": SUBTASK }], "subtasks": [self::task()],
+                "magnus_says": "1 new pieces on the board.",
+            }),
+        ),
+        (
             "Health",
             json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }),
         ),
@@ -241,6 +276,26 @@ fn task() -> Value {
             "connection_id": CONNECTION, "tool_name": "openproject", "display_name": "Work", "external_task_id": "12",
             "external_url": "https://projects.example.org/work_packages/12", "state": "live", "last_sync_at": ENDED,
         }],
+    })
+}
+
+fn breakdown() -> Value {
+    let subtask = |title: &str, hours: f64, depends_on: &[usize]| {
+        json!({
+            "title": title, "description": "In the evening.", "estimated_hours": hours, "priority": "medium",
+            "depends_on": depends_on,
+        })
+    };
+    json!({
+        "subtasks": [
+            subtask("Fill the can", 0.25, &[]), subtask("Water each plant", 1.0, &[0]), subtask("Put the can away", 0.25, &[1]),
+        ],
+        "total_estimate": 1.5, "suggested_sprint_points": 1, "notes": "",
+        "provenance": {
+            "model": "qwen3:8b", "provider": "compatible", "prompt_version": "1",
+            "content_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            "tokens": { "input": 712, "output": 308 }, "duration_ms": 3900, "at": ENDED,
+        },
     })
 }
 

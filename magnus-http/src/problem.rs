@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use magnus_core::breakdown::{BreakdownError, BreakdownErrorKind};
 use magnus_core::connection::{ConnectionError, ConnectionErrorKind};
 use magnus_core::engine::{RunError, RunErrorKind};
 use magnus_core::hub::{HubError, HubErrorKind};
@@ -37,6 +38,7 @@ pub(crate) enum Kind {
     TooMany,
     Internal,
     RunFailed,
+    ModelFailed,
     Unreachable,
     Unavailable,
     Busy,
@@ -62,6 +64,7 @@ impl Kind {
         Self::TooMany,
         Self::Internal,
         Self::RunFailed,
+        Self::ModelFailed,
         Self::Unreachable,
         Self::Unavailable,
         Self::Busy,
@@ -124,6 +127,11 @@ impl Kind {
             Self::TooMany => ("too-many-requests", StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
             Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, "A defect of Magnus"),
             Self::RunFailed => ("run-failed", StatusCode::BAD_GATEWAY, "The run failed"),
+            Self::ModelFailed => (
+                "model-failed",
+                StatusCode::BAD_GATEWAY,
+                "The language model gave no breakdown",
+            ),
             Self::Unreachable => (
                 "tool-unreachable",
                 StatusCode::BAD_GATEWAY,
@@ -340,6 +348,26 @@ impl From<RunError> for Problem {
             }
             RunErrorKind::Cancelled => Kind::Conflict,
             _ => Kind::Internal,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<BreakdownError> for Problem {
+    fn from(error: BreakdownError) -> Self {
+        let kind = match error.kind() {
+            BreakdownErrorKind::NotConfigured => Kind::Unavailable,
+            BreakdownErrorKind::NotFound => Kind::NotFound,
+            BreakdownErrorKind::Conflict | BreakdownErrorKind::Cancelled => Kind::Conflict,
+            BreakdownErrorKind::Invalid => Kind::Invalid,
+            BreakdownErrorKind::Timeout => Kind::Timeout,
+            BreakdownErrorKind::ShuttingDown => {
+                return Self::new(Kind::Unavailable, error.to_string()).retry_after(5);
+            }
+            BreakdownErrorKind::Store => {
+                return stored(&error).unwrap_or_else(|| Self::new(Kind::Unavailable, error.to_string()));
+            }
+            _ => Kind::ModelFailed,
         };
         Self::new(kind, error.to_string())
     }

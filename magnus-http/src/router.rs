@@ -17,7 +17,8 @@ use uuid::Uuid;
 
 use crate::access::{host, limits, token};
 use crate::api::{
-    conflicts, connections, health, mapping, matches, projects, runs, sync, tasks, uncertain, unified, webhooks,
+    breakdowns, conflicts, connections, health, mapping, matches, projects, runs, sync, tasks, uncertain, unified,
+    webhooks,
 };
 use crate::dashboard;
 use crate::events::stream;
@@ -70,6 +71,12 @@ pub fn router(orchestrator: Orchestrator, options: ServiceOptions) -> Router {
         .routes(routes!(conflicts::resolve))
         .routes(routes!(uncertain::list))
         .routes(routes!(uncertain::resolve))
+        .routes(routes!(breakdowns::start))
+        .routes(routes!(breakdowns::wait))
+        .routes(routes!(breakdowns::read))
+        .routes(routes!(breakdowns::accept))
+        .routes(routes!(breakdowns::discard))
+        .routes(routes!(breakdowns::cancel))
         .routes(routes!(health::metrics))
         .split_for_parts();
     let (open, more) = OpenApiRouter::new()

@@ -146,7 +146,7 @@ pub(crate) fn unknown_connection(error: sqlx::Error, id: ConnectionId, operation
 }
 
 /// A time to live as the database counts it.
-fn microseconds(ttl: Duration) -> Result<f64, StoreError> {
+pub(crate) fn microseconds(ttl: Duration) -> Result<f64, StoreError> {
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
     if ttl > CENTURY {
         let message = "the time to live is too long to be a date";

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod batch;
+mod breakdowns;
 mod columns;
 mod commit;
 mod conflicts;

@@ -149,7 +149,7 @@ pub(crate) fn unknown_connection(error: sqlx::Error, id: ConnectionId, operation
     failed(operation)(error)
 }
 
-fn end(now: Timestamp, ttl: Duration) -> Result<Timestamp, StoreError> {
+pub(crate) fn end(now: Timestamp, ttl: Duration) -> Result<Timestamp, StoreError> {
     let ttl = chrono::TimeDelta::from_std(ttl).ok();
     ttl.and_then(|ttl| now.checked_add_signed(ttl)).ok_or_else(|| {
         StoreError::new(

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod breakdowns;
 mod columns;
 mod commit;
 mod conflicts;

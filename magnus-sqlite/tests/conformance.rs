@@ -26,3 +26,13 @@ async fn service(clock: Arc<ManualClock>) -> (Arc<dyn ServiceStore>, TempDir) {
 }
 
 magnus_testkit::service_store_tests!(service);
+
+async fn breakdowns(clock: Arc<ManualClock>) -> (Arc<SqliteStore>, TempDir) {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("hub.db");
+    let path = path.to_str().expect("a path in Unicode");
+    let store = SqliteStore::open_with_clock(path, clock).await.expect("a new database");
+    (Arc::new(store), directory)
+}
+
+magnus_testkit::breakdown_store_tests!(breakdowns);

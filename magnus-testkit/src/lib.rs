@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod conformance;
 pub mod crash;
+pub mod model;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod replay;

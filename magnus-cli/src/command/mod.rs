@@ -1,5 +1,6 @@
 //! One file per command; each reads its arguments, acts, and answers.
 
+pub(crate) mod breakdown;
 pub(crate) mod conflicts;
 pub(crate) mod connect;
 mod connections;
@@ -51,8 +52,8 @@ fn keep_house(orchestrator: &Orchestrator, store: &Arc<dyn ServiceStore>, log_ke
 
 /// Carries out what the command line asks for.
 pub(crate) async fn run(arguments: Arguments) -> Result<Answer, Failure> {
-    if matches!(arguments.command, Command::Demo) {
-        return demo::run(arguments.json).await;
+    if let Command::Demo(options) = arguments.command {
+        return demo::run(arguments.json, options).await;
     }
     if let Command::Migrate(options) = arguments.command {
         return migrate::run(arguments.database.as_deref(), options).await;
@@ -65,7 +66,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Answer, Failure> {
     }
     let house = House::open(arguments.database.as_deref()).await?;
     let answer = match arguments.command {
-        Command::Demo => demo::run(arguments.json).await,
+        Command::Demo(options) => demo::run(arguments.json, options).await,
         Command::Migrate(options) => migrate::run(arguments.database.as_deref(), options).await,
         Command::Worker(options) => worker::run(arguments.database.as_deref(), options).await,
         Command::Serve(options) => serve::run(arguments.database.as_deref(), options).await,
@@ -89,6 +90,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Answer, Failure> {
         Command::Status => status::run(&house).await,
         Command::Tasks(options) => tasks::run(&house, options).await,
         Command::Task(command) => task::run(&house, command).await,
+        Command::Breakdown(options) => breakdown::run(&house, options).await,
         Command::Conflicts(options) => conflicts::run(&house, options).await,
         Command::Resolve(options) => resolve::run(&house, options).await,
         Command::Undo(options) => undo::run(&house, options, arguments.json).await,

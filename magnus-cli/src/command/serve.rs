@@ -15,6 +15,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::ai::AiOptions;
 use crate::answer::Answer;
 use crate::failure::Failure;
 use crate::house::{self, House};
@@ -70,6 +71,8 @@ pub(crate) struct Arguments {
     /// How many seconds started writes may take to end when the service is stopped
     #[arg(long, default_value_t = 20, value_name = "SECONDS")]
     grace: u64,
+    #[command(flatten)]
+    ai: AiOptions,
 }
 
 pub(crate) async fn run(database: Option<&str>, arguments: Arguments) -> Result<Answer, Failure> {
@@ -171,7 +174,7 @@ async fn work(
     if let Some(store) = house.postgres() {
         orchestrator = orchestrator.exchange(Arc::new(PostgresExchange::new(store)));
     }
-    let orchestrator = orchestrator.build();
+    let orchestrator = arguments.ai.add_to(orchestrator, &house)?.build();
     let webhook_secrets = Arc::new(SealedSecretStore::for_webhooks(Arc::clone(&house.store), &key));
     let mut options = ServiceOptions::new(Arc::clone(&store), probe, secrets, webhook_secrets);
     options.open_without_tokens = address.ip().is_loopback();

@@ -3,10 +3,12 @@
 //! Everything but the tools themselves is what runs against real servers: the same adapters over HTTP, the same engine,
 //! the same database.
 
+mod breakdown;
 mod edits;
 mod fill;
 mod world;
 
+use clap::Args;
 use magnus_core::model::{Run, RunState};
 use magnus_core::orchestrator::SyncAll;
 use serde_json::json;
@@ -42,7 +44,14 @@ impl Story {
     }
 }
 
-pub(crate) async fn run(json: bool) -> Result<Answer, Failure> {
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Also have a task broken down; a fake model stands in for the language model
+    #[arg(long)]
+    ai: bool,
+}
+
+pub(crate) async fn run(json: bool, arguments: Arguments) -> Result<Answer, Failure> {
     let story = Story { silent: json };
     let world = World::start(json).await?;
     story.tell(&format!(
@@ -80,12 +89,18 @@ pub(crate) async fn run(json: bool) -> Result<Answer, Failure> {
         "\nthird run: {} writes to OpenProject, {} to Leantime, {} to the hub",
         writes.openproject, writes.leantime, writes.hub
     ));
+    let broken_down = if arguments.ai {
+        Some(breakdown::tell(&world, &story).await?)
+    } else {
+        None
+    };
     story.tell(&format!("\n{NEXT}"));
 
     world.stop().await;
 
     let completed = [&first, &second, &third].into_iter().all(is_complete);
-    let kept = completed && all_moved && one_conflict && writes.is_quiet();
+    let as_promised = broken_down.is_none_or(|broken_down| broken_down.is_kept());
+    let kept = completed && all_moved && one_conflict && writes.is_quiet() && as_promised;
     if !kept {
         story.tell(&format!("\n{BROKEN}"));
     }
@@ -96,6 +111,7 @@ pub(crate) async fn run(json: bool) -> Result<Answer, Failure> {
         "third_run_writes": { "openproject": writes.openproject, "leantime": writes.leantime, "hub": writes.hub },
         "edits_arrived": all_moved,
         "one_conflict_held": one_conflict,
+        "broken_down": broken_down,
     });
     let answer = if json {
         Answer::new("", &data)?

@@ -6,10 +6,10 @@ use std::time::Duration;
 use magnus_core::connection::ConnectionExt;
 use magnus_core::engine::{Engine, SyncEngine};
 use magnus_core::hub::{Hub, MapAnswer};
-use magnus_core::model::{ConnectionSettings, ToolName};
+use magnus_core::model::{ConnectionSettings, ProjectId, ToolName};
 use magnus_core::orchestrator::{Orchestrator, SyncAll};
 use magnus_core::secret::SecretStore;
-use magnus_core::store::TaskStore;
+use magnus_core::store::{BreakdownStore, TaskStore};
 use magnus_seal::{MasterKey, SealedSecretStore};
 use magnus_sqlite::SqliteStore;
 use magnus_testkit::sim::Served;
@@ -29,6 +29,8 @@ pub(super) struct World {
     pub(super) leantime: LeantimeSimulator,
     pub(super) hub: Hub,
     pub(super) twins: Vec<Twin>,
+    /// The hub's store as that of breakdowns.
+    pub(super) jobs: Arc<dyn BreakdownStore>,
     engine: Arc<Engine>,
     orchestrator: Orchestrator,
     connections: Vec<ConnectionSettings>,
@@ -64,6 +66,7 @@ impl World {
             .map_err(|error| Failure::unreachable(format!("no temporary directory can be made: {error}")))?;
         let path = directory.path().join("demo.db");
         let sqlite = SqliteStore::open(path.to_string_lossy()).await?;
+        let jobs: Arc<dyn BreakdownStore> = Arc::new(sqlite.clone());
         let store: Arc<dyn TaskStore> = Arc::new(sqlite);
         let secrets: Arc<dyn SecretStore> =
             Arc::new(SealedSecretStore::new(Arc::clone(&store), &MasterKey::generate()?));
@@ -92,6 +95,7 @@ impl World {
             leantime,
             hub,
             twins,
+            jobs,
             engine,
             orchestrator,
             connections,
@@ -146,6 +150,32 @@ impl World {
         Ok(done?)
     }
 
+    /// The hub project that both tools have.
+    pub(super) async fn shared_project(&self) -> Result<ProjectId, Failure> {
+        let projects = self.store().projects().await?;
+        let found = projects.iter().find(|project| project.name == fill::COMMON[0]);
+        found
+            .map(|project| project.id)
+            .ok_or_else(|| Failure::usage("the demo's project is gone"))
+    }
+
+    /// How many children a task of this title has in each tool.
+    pub(super) fn children_of(&self, title: &str) -> (usize, usize) {
+        let packages = self.openproject.work_packages();
+        let package = packages.iter().find(|row| row.subject == title).map(|row| row.id);
+        let below = packages
+            .iter()
+            .filter(|row| package.is_some() && row.parent_id == package);
+        let tickets = self.leantime.tickets();
+        let ticket = tickets
+            .iter()
+            .find(|row| row.headline.as_deref() == Some(title))
+            .map(|row| row.id);
+        let subtasks = tickets.iter().filter(|row| row.kind == "subtask");
+        let subtasks = subtasks.filter(|row| ticket.is_some() && row.depending_ticket_id == ticket);
+        (below.count(), subtasks.count())
+    }
+
     /// How many tasks there are on each side.
     pub(super) async fn sizes(&self) -> Result<String, Failure> {
         let query = magnus_core::store::TaskQuery::default().page(1, None);
@@ -178,6 +208,6 @@ impl World {
     }
 }
 
-fn served(server: std::io::Result<Served>) -> Result<Served, Failure> {
+pub(super) fn served(server: std::io::Result<Served>) -> Result<Served, Failure> {
     server.map_err(|error| Failure::unreachable(format!("no port of the loopback address can be bound: {error}")))
 }

@@ -3,6 +3,7 @@
 //! Nothing here talks to a tool. A change is committed under the version of the row it was decided on; if somebody was
 //! faster it is decided anew on what stands there now, and never overwrites unseen.
 
+mod breakdown;
 mod connections;
 mod error;
 mod failures;
@@ -19,6 +20,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::model::Timestamp;
 use crate::store::{Changeset, Fence, StoreErrorKind, TaskStore};
 
+pub use breakdown::Accepted;
 pub use connections::Removed;
 pub use error::{HubError, HubErrorKind};
 pub use mapping::{MapAnswer, Mapped};

@@ -249,7 +249,7 @@ impl Hub {
         Ok(writes)
     }
 
-    async fn update(&self, task: Task, before: &Task, history: Vec<HistoryEntry>) -> Result<bool, HubError> {
+    pub(super) async fn update(&self, task: Task, before: &Task, history: Vec<HistoryEntry>) -> Result<bool, HubError> {
         let unit = Unit {
             tasks: vec![TaskWrite::Update {
                 task: Box::new(task),

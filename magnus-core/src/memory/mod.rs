@@ -1,5 +1,6 @@
 //! The hub in memory: for tests, for a demo, and for syncing without a disk. It is gone when the process ends.
 
+mod breakdowns;
 mod commit;
 mod hub;
 mod leases;

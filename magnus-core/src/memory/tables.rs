@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::breakdowns::BreakdownRow;
 use crate::model::{
-    AccessToken, ChangesetId, Conflict, ConflictId, ConnectionId, ConnectionSettings, ExternalId, Field, HistoryEntry,
-    Intent, IntentId, ItemFailure, Link, LinkId, Mapping, MappingId, Project, ProjectId, Run, RunId, Task, TaskId,
-    Timestamp,
+    AccessToken, BreakdownId, ChangesetId, Conflict, ConflictId, ConnectionId, ConnectionSettings, ExternalId, Field,
+    HistoryEntry, Intent, IntentId, ItemFailure, Link, LinkId, Mapping, MappingId, Project, ProjectId, Run, RunId,
+    Task, TaskId, Timestamp,
 };
 use crate::store::{ChangedRows, CommitOutcome, OnceEntry, RunEvent};
 
@@ -33,6 +34,7 @@ pub(super) struct Tables {
     pub(super) connections: BTreeMap<ConnectionId, ConnectionSettings>,
     pub(super) due: BTreeSet<ConnectionId>,
     pub(super) sealed: BTreeMap<(ConnectionId, String), Vec<u8>>,
+    pub(super) breakdowns: BTreeMap<BreakdownId, BreakdownRow>,
     pub(super) changesets: BTreeMap<ChangesetId, CommitOutcome>,
     pub(super) changed: ChangedRows,
 }

@@ -69,6 +69,8 @@ uuid_id! {
     ConflictId;
     /// An access token of the service.
     TokenId;
+    /// A task that is broken down into subtasks: the job, and its proposal.
+    BreakdownId;
     /// A changeset; the store commits each id at most once.
     ChangesetId;
 }

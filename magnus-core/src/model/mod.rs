@@ -2,6 +2,7 @@
 
 mod access;
 mod address;
+mod breakdown;
 mod conflict;
 mod direction;
 mod failure;
@@ -24,14 +25,15 @@ pub mod text;
 mod value;
 
 pub use access::{AccessScope, AccessToken};
+pub use breakdown::{Breakdown, BreakdownJob, BreakdownState, ProposedSubtask, Provenance, TokenCount};
 pub use conflict::{Conflict, ConflictState, LastChange, Resolution, Side};
 pub use direction::Direction;
 pub use failure::ItemFailure;
 pub use field::{Field, UnknownField};
 pub use history::{HistoryEntry, Rule};
 pub use ids::{
-    ChangesetId, ConflictId, ConnectionId, ExternalId, IntentId, InvalidExternalId, LinkId, MappingId, ProjectId,
-    RowVersion, RunId, TaskId, TokenId, ToolName,
+    BreakdownId, ChangesetId, ConflictId, ConnectionId, ExternalId, IntentId, InvalidExternalId, LinkId, MappingId,
+    ProjectId, RowVersion, RunId, TaskId, TokenId, ToolName,
 };
 pub use intent::{Intent, IntentField, IntentOperation, IntentState};
 pub use link::{Base, Link, LinkState, LocalBase, Refusal, RemoteBase, Swing};

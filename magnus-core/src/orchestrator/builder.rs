@@ -6,18 +6,28 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc};
 use uuid::Uuid;
 
+use super::breakdowns::{BreakdownOptions, Breakdowns, Teller};
 use super::limits::Limits;
 use super::registry::Registry;
 use super::shared::{Options, Shared, Stopping};
 use super::supervisor::Supervisor;
 use super::{Orchestrator, exchanging};
+use crate::breakdown::TaskBreakdown;
 use crate::engine::SyncEngine;
 use crate::exchange::EventExchange;
 use crate::queue::RunQueue;
-use crate::store::TaskStore;
+use crate::store::{BreakdownStore, TaskStore};
 
 /// Events that a slow listener may fall behind before it misses some.
 const EVENTS_KEPT: usize = 1024;
+
+/// What breakdowns need.
+#[derive(Debug)]
+struct Thinking {
+    jobs: Arc<dyn BreakdownStore>,
+    model: Arc<dyn TaskBreakdown>,
+    options: BreakdownOptions,
+}
 
 /// Sets up an [`Orchestrator`].
 #[derive(Debug)]
@@ -27,6 +37,7 @@ pub struct OrchestratorBuilder {
     options: Options,
     queue: Option<Arc<dyn RunQueue>>,
     exchange: Option<Arc<dyn EventExchange>>,
+    breakdowns: Option<Thinking>,
     in_all: usize,
     per_host: usize,
 }
@@ -47,6 +58,7 @@ impl Orchestrator {
             },
             queue: None,
             exchange: None,
+            breakdowns: None,
             in_all: 16,
             per_host: 2,
         }
@@ -113,6 +125,19 @@ impl OrchestratorBuilder {
         self
     }
 
+    /// Breaks tasks down with this model, in bounds of their own: see [`Breakdowns`]. Jobs that a process before left
+    /// behind go on at once.
+    #[must_use]
+    pub fn breakdowns(
+        mut self,
+        jobs: Arc<dyn BreakdownStore>,
+        model: Arc<dyn TaskBreakdown>,
+        options: BreakdownOptions,
+    ) -> Self {
+        self.breakdowns = Some(Thinking { jobs, model, options });
+        self
+    }
+
     /// Starts the supervisor.
     ///
     /// # Panics
@@ -125,17 +150,26 @@ impl OrchestratorBuilder {
             tokio::spawn(exchanging::pass_on(exchange, events));
             outgoing
         });
+        let events = broadcast::channel(EVENTS_KEPT).0;
+        let breakdowns = self.breakdowns.map(|Thinking { jobs, model, options }| {
+            let teller = Teller {
+                here: Some(events.clone()),
+                elsewhere: outgoing.clone(),
+            };
+            Breakdowns::telling(Arc::clone(&self.store), jobs, model, options, teller)
+        });
         let shared = Arc::new(Shared {
             store: self.store,
             engine: self.engine,
             options: self.options,
             limits: Limits::new(self.in_all, self.per_host),
             registry: Registry::default(),
-            events: broadcast::channel(EVENTS_KEPT).0,
+            events,
             stopping: Stopping::default(),
             queue: self.queue,
             attending: super::attending::Attending::default(),
             outgoing,
+            breakdowns,
             commands: commands.downgrade(),
         });
         if let Some(exchange) = self.exchange {

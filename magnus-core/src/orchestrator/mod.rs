@@ -21,6 +21,7 @@
 //! [`Orchestrator::recover`] see to it then.
 
 mod attending;
+mod breakdowns;
 mod builder;
 mod ending;
 mod exchanging;
@@ -48,13 +49,15 @@ use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+use crate::breakdown::BreakdownError;
 use crate::engine::{Progress, RunError, RunErrorKind};
 use crate::event::Event;
-use crate::model::{ConnectionId, Direction, Run, RunId, RunRequest, RunState};
+use crate::model::{ConnectionId, Direction, Run, RunId, RunRequest, RunState, TaskId};
 
 use shared::Shared;
 use supervisor::Command;
 
+pub use breakdowns::{BreakdownHandle, BreakdownOptions, Breakdowns};
 pub use builder::OrchestratorBuilder;
 pub use handle::RunHandle;
 pub use rounds::SyncAll;
@@ -148,10 +151,32 @@ impl Orchestrator {
     /// the next process. A second call waits for the first and answers none.
     pub async fn shutdown(&self, grace: Duration) -> Vec<RunId> {
         let (sender, receiver) = oneshot::channel();
+        let breakdowns = async {
+            if let Some(breakdowns) = self.breakdowns() {
+                breakdowns.shutdown().await;
+            }
+        };
         if self.commands.send(Command::Shutdown { grace, done: sender }).is_err() {
+            breakdowns.await;
             return Vec::new();
         }
-        receiver.await.unwrap_or_default()
+        let (interrupted, ()) = tokio::join!(receiver, breakdowns);
+        interrupted.unwrap_or_default()
+    }
+
+    /// What breaks tasks down; `None` if no model is configured.
+    #[must_use]
+    pub fn breakdowns(&self) -> Option<&Breakdowns> {
+        self.shared.breakdowns.as_ref()
+    }
+
+    /// Asks for a task to be broken down, and answers at once; see [`Breakdowns::start`].
+    ///
+    /// # Errors
+    /// `NotConfigured` if there is no model, and those of [`Breakdowns::start`].
+    pub async fn start_breakdown(&self, task: TaskId) -> Result<BreakdownHandle, BreakdownError> {
+        let breakdowns = self.breakdowns().ok_or_else(BreakdownError::not_configured)?;
+        breakdowns.start(task).await
     }
 
     async fn enqueue(&self, request: RunRequest) -> Result<RunHandle, RunError> {

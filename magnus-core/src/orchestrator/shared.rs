@@ -7,6 +7,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::attending::{Attending, SharedQueue};
+use super::breakdowns::Breakdowns;
 use super::limits::Limits;
 use super::registry::{Ended, Entry, Registry};
 use super::shutting_down;
@@ -64,6 +65,8 @@ pub(super) struct Shared {
     pub(super) attending: Attending,
     /// What happened here, for other processes; none: nobody passes it on.
     pub(super) outgoing: Option<mpsc::UnboundedSender<Event>>,
+    /// What breaks tasks down; none: no model is configured.
+    pub(super) breakdowns: Option<Breakdowns>,
     /// Weak, so that lanes do not keep alive an orchestrator that everybody else let go.
     pub(super) commands: mpsc::WeakUnboundedSender<Command>,
 }

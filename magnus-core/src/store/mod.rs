@@ -1,5 +1,6 @@
 //! The hub's store: small traits by what they keep, and one atomic [`commit`](TaskStore::commit).
 
+mod breakdown;
 mod changeset;
 mod error;
 mod lease;
@@ -15,6 +16,7 @@ use crate::model::{
     Link, LinkId, Mapping, MappingId, Project, ProjectId, Run, RunId, RunReport, RunRequest, RunState, Task, TaskId,
 };
 
+pub use breakdown::{BreakdownClaim, BreakdownEnd, BreakdownQuery, BreakdownStore, EnqueuedBreakdown};
 pub use changeset::{
     ChangedRows, Changeset, CommitOutcome, ConflictWrite, FailureWrite, LinkWrite, MappingWrite, MatchGuard,
     ProjectWrite, StaleReason, StaleUnit, TaskWrite, Unit,

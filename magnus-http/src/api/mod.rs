@@ -1,5 +1,6 @@
 //! The endpoints, one file per thing that is asked about.
 
+pub(crate) mod breakdowns;
 pub(crate) mod conflicts;
 pub(crate) mod connections;
 pub(crate) mod cursor;

@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use magnus_core::event::Event;
+use magnus_core::event::{BreakdownNews, Event};
 use magnus_core::model::{Run, RunState};
 use magnus_core::orchestrator::Orchestrator;
 use magnus_core::store::{RunEvent, ServiceStore};
@@ -147,6 +147,21 @@ impl Follower {
                 }]);
                 continue;
             }
+            if let Some(Event::Breakdown {
+                job_id,
+                task_id,
+                news,
+                message,
+            }) = event
+            {
+                let data = json!({ "job_id": job_id, "task_id": task_id, "status": news, "message": message });
+                self.tell(Told {
+                    sequence: None,
+                    name: breakdown_event(news),
+                    data: data.to_string(),
+                });
+                continue;
+            }
             if let Err(problem) = self.look().await {
                 tracing::warn!(detail = problem.detail(), "the run log cannot be followed at present");
             }
@@ -187,6 +202,19 @@ impl Follower {
     fn tell(&self, batch: Vec<Told>) {
         // Nobody listens: nobody misses it.
         let _listeners = self.told.send(batch.into()).unwrap_or_default();
+    }
+}
+
+/// The name of an event of a breakdown.
+const fn breakdown_event(news: BreakdownNews) -> &'static str {
+    match news {
+        BreakdownNews::Queued => "breakdown.queued",
+        BreakdownNews::Started => "breakdown.started",
+        BreakdownNews::Interrupted => "breakdown.interrupted",
+        BreakdownNews::Accepted => "breakdown.accepted",
+        BreakdownNews::Discarded => "breakdown.discarded",
+        // Its status says how.
+        _ => "breakdown.finished",
     }
 }
 

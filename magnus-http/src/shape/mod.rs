@@ -1,5 +1,6 @@
 //! The shapes that clients rely on: what goes in and out as JSON.
 
+pub(crate) mod breakdown;
 pub(crate) mod conflict;
 pub(crate) mod connection;
 pub(crate) mod project;

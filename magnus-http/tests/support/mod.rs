@@ -15,7 +15,7 @@ use http::{HeaderMap, Method, Request};
 use http_body_util::BodyExt as _;
 use magnus_core::engine::Engine;
 use magnus_core::memory::MemoryStore;
-use magnus_core::orchestrator::Orchestrator;
+use magnus_core::orchestrator::{Orchestrator, OrchestratorBuilder};
 use magnus_core::store::ServiceStore;
 use magnus_http::{ServiceOptions, router};
 use magnus_leantime::LeantimeConnector;
@@ -99,6 +99,16 @@ impl Bench {
         leantime: LeantimeSimulator,
         change: impl FnOnce(&mut ServiceOptions),
     ) -> Self {
+        Self::built(store, openproject, leantime, change, |orchestrator| orchestrator)
+    }
+
+    pub(crate) fn built(
+        store: Arc<dyn ServiceStore>,
+        openproject: OpenProjectSimulator,
+        leantime: LeantimeSimulator,
+        change: impl FnOnce(&mut ServiceOptions),
+        build: impl FnOnce(OrchestratorBuilder) -> OrchestratorBuilder,
+    ) -> Self {
         let key = MasterKey::from_bytes([7; 32]);
         let secrets = Arc::new(SealedSecretStore::new(Arc::clone(&store) as _, &key));
         let webhooks = Arc::new(SealedSecretStore::for_webhooks(Arc::clone(&store) as _, &key));
@@ -110,7 +120,8 @@ impl Bench {
                 leantime.router(),
             )))));
         let engine = Arc::new(engine);
-        let orchestrator = Orchestrator::builder(Arc::clone(&store) as _, Arc::clone(&engine) as _).build();
+        let orchestrator = Orchestrator::builder(Arc::clone(&store) as _, Arc::clone(&engine) as _);
+        let orchestrator = build(orchestrator).build();
         let mut options = ServiceOptions::new(Arc::clone(&store), engine, secrets, webhooks);
         options.debounce = Duration::from_millis(20);
         change(&mut options);

@@ -37,7 +37,7 @@ impl Gate {
         let _state = state.wait_for(|state| state.held >= calls).await;
     }
 
-    pub(super) async fn pass(&self) {
+    pub(crate) async fn pass(&self) {
         let mut state = self.state.subscribe();
         self.state.send_if_modified(|state| {
             state.held += usize::from(!state.open);

@@ -186,6 +186,7 @@ async fn events_and_progress_tell_a_run_from_queued_to_finished() {
             Event::RunFinished { state, .. } => state.as_str(),
             Event::RunWaiting { .. } => "waiting",
             Event::CancelRequested { .. } => "cancel",
+            Event::Breakdown { .. } => "breakdown",
         });
     }
     assert_eq!(names[..2], ["queued", "started"]);

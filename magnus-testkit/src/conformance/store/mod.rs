@@ -4,6 +4,7 @@
 //! `Arc<`[`ManualClock`]`>`, by which the store must tell the time, and answers a new empty store and whatever must
 //! live as long as it (a temporary directory).
 
+pub mod breakdowns;
 mod clock;
 pub mod commit;
 pub mod conflicts;
