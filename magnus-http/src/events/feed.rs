@@ -155,11 +155,11 @@ impl Follower {
             }) = event
             {
                 let data = json!({ "job_id": job_id, "task_id": task_id, "status": news, "message": message });
-                self.tell(Told {
+                self.tell(vec![Told {
                     sequence: None,
                     name: breakdown_event(news),
                     data: data.to_string(),
-                });
+                }]);
                 continue;
             }
             if let Err(problem) = self.look().await {
