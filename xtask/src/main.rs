@@ -9,6 +9,7 @@ mod core_tree;
 mod deny;
 mod lint;
 mod process;
+mod scratch;
 mod soak;
 mod sources;
 mod tally;

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::chromium;
 use crate::process;
+use crate::scratch::Scratch;
 use crate::tally::Tally;
 
 /// The seed of the property tests: the same change meets the same cases each time, and `cargo xtask soak` plays new ones.
@@ -40,6 +41,10 @@ pub(crate) fn run() -> Result<()> {
         .arg("test")
         .args(SELECTION)
         .arg("--no-fail-fast");
+    let scratch = Scratch::in_memory();
+    if let Some(scratch) = &scratch {
+        tests.env("TMPDIR", scratch.path());
+    }
     if std::env::var_os("PROPTEST_RNG_SEED").is_none() {
         tests.env("PROPTEST_RNG_SEED", SEED);
     }

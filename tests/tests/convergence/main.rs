@@ -127,7 +127,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(config(cases().div_ceil(2)))]
+    #![proptest_config(config(cases().div_ceil(3)))]
 
     #[test]
     fn the_hub_and_both_tools_converge_when_people_decide(steps in steps(BOTH.len(), AT_HOME)) {
