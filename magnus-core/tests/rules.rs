@@ -303,6 +303,27 @@ async fn rule_24_children_follow_when_their_parents_link_is_turned() {
     );
 }
 
+/// At first contact both sides have the child under a parent, and the hub does not know the tool's.
+#[tokio::test]
+async fn rule_24_a_parent_that_was_never_agreed_on_is_not_replaced() {
+    let (bench, toy) = one(Habits::exact()).await;
+    let child = bench.add("child").await;
+    let above = bench.add("parent").await;
+    bench.edit(child, Field::Parent, Value::Task(above)).await;
+    let (unknown, theirs) = (toy.add("unknown"), toy.add("child"));
+    toy.state().unlisted.insert(unknown);
+    toy.edit_raw(theirs, Field::Parent, unknown.to_string().into());
+    for _ in 0..3 {
+        bench.sync(0).await;
+        assert_eq!(
+            toy.state().items[&theirs].fields[&Field::Parent],
+            serde_json::json!(unknown.to_string())
+        );
+    }
+    assert_eq!(bench.links(0).await.len(), 2, "the child is the one that the tool has");
+    assert_eq!(bench.store_task(child).await.parent_id, Some(above));
+}
+
 /// The key is another user's, who sees the project but not all of its items.
 #[tokio::test]
 async fn rule_20_what_another_user_does_not_see_is_not_gone() {

@@ -21,7 +21,7 @@ pub(super) struct InARow {
 
 impl InARow {
     /// A write went through, or failed for reasons of its own.
-    pub(super) fn is_broken(&mut self) {
+    pub(super) fn clear(&mut self) {
         *self = Self::default();
     }
 
@@ -67,7 +67,7 @@ impl Session {
         match error.kind() {
             ConnectionErrorKind::Rejected if self.hold_refused(&job, &error, &mut unit).await? => {
                 self.commit_settled(&job.intent, unit).await?;
-                self.in_a_row.is_broken();
+                self.in_a_row.clear();
                 return Ok(());
             }
             ConnectionErrorKind::VersionConflict | ConnectionErrorKind::NotFound => {
@@ -94,7 +94,7 @@ impl Session {
     fn count_fatal(&mut self, error: ConnectionError) {
         let kind = error.kind();
         if !kind.is_fatal() && kind != ConnectionErrorKind::Forbidden {
-            self.in_a_row.is_broken();
+            self.in_a_row.clear();
             return;
         }
         if self.in_a_row.note(kind) < IN_A_ROW || !kind.is_fatal() {
@@ -102,14 +102,14 @@ impl Session {
         }
         // It is not those items that are to blame.
         self.forget_last_failures(IN_A_ROW);
-        self.in_a_row.is_broken();
+        self.in_a_row.clear();
         let ends = RunError::from(error).with_connection(self.settings.id);
         self.ends_with.get_or_insert(ends);
     }
 
     /// What is left of a mapping's writes once the tool has said often enough that nothing may be written there.
     pub(super) fn give_up_on(&mut self, project: &str, entries: impl Iterator<Item = Entry>) {
-        self.in_a_row.is_broken();
+        self.in_a_row.clear();
         let detail = format!("the key may not write in project {project:?}");
         for task in entries.filter_map(|entry| entry.task_id) {
             self.blocked.insert(task, SkipReason::Backoff.because(detail.clone()));

@@ -137,12 +137,12 @@ impl Session {
             let lens = Lens::new(tables.as_ref(), &project, references);
             match result {
                 Ok(Written::Task(_)) if matches!(job.intent.operation, IntentOperation::Delete { .. }) => {
-                    self.in_a_row.is_broken();
+                    self.in_a_row.clear();
                     self.report.remote_writes += 1;
                     self.settle_deleted(job).await?;
                 }
                 Ok(Written::Task(written)) => {
-                    self.in_a_row.is_broken();
+                    self.in_a_row.clear();
                     self.report.remote_writes += 1;
                     let moved_to = written.task.project.clone();
                     let external = written.task.id.clone();
@@ -155,7 +155,7 @@ impl Session {
                     see(actives, index, external, moved_to, after);
                 }
                 Ok(Written::Deleted) => {
-                    self.in_a_row.is_broken();
+                    self.in_a_row.clear();
                     self.report.remote_writes += 1;
                     if let IntentOperation::Delete { external_id, .. } = &job.intent.operation {
                         actives[index].observation.tasks.remove(external_id);

@@ -147,7 +147,7 @@ impl Decider<'_> {
             RemoteBase::Unseen(_) => self.decode().is_ok(),
         };
         match (local_moved, remote_moved) {
-            (false, false) if self.refers_to_another() => self.push(Rule::OneMoved, None),
+            (false, false) if self.refers_to_another(base) => self.push(Rule::OneMoved, None),
             (false, false) => self.no_longer_held(base).unwrap_or_else(|| self.still_unseen(base)),
             (false, true) => self.only_remote_moved(base),
             (true, false) => self.only_local_moved(),
@@ -156,8 +156,10 @@ impl Decider<'_> {
     }
 
     /// The parent was made in the tool anew, or turned out to be another item: what refers to the old one was never sent.
-    fn refers_to_another(&self) -> bool {
+    /// A parent of the tool that was never agreed on is no such one: it is not ours to replace.
+    fn refers_to_another(&self, base: &Base) -> bool {
         self.input.field == Field::Parent
+            && matches!(base.remote, RemoteBase::Agreed(_))
             && self.direction.pushes()
             && !self.input.local.is_empty()
             && match self.lens.encode(Field::Parent, self.input.local) {
