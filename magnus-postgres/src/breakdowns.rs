@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use magnus_core::model::{BreakdownId, BreakdownJob, BreakdownState, TaskId};
+use magnus_core::model::{BreakdownId, BreakdownJob, BreakdownState, TaskId, Timestamp};
 use magnus_core::store::{
     BreakdownClaim, BreakdownEnd, BreakdownQuery, BreakdownStore, EnqueuedBreakdown, StoreError, StoreErrorKind,
 };
@@ -192,6 +192,31 @@ impl BreakdownStore for PostgresStore {
             .fetch_all(self.pool())
         )?;
         rows.iter().map(from_row).collect()
+    }
+
+    async fn prune_breakdowns(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        // Rows that another process prunes right now are left to it.
+        const PRUNE: &str = "
+             DELETE FROM {hub}.magnus_breakdowns WHERE id IN (
+                 SELECT job.id FROM {hub}.magnus_breakdowns AS job
+                 WHERE job.completed_at < $1 AND job.status IN ('completed', 'failed', 'cancelled')
+                   AND EXISTS (SELECT 1 FROM {hub}.magnus_breakdowns AS newer
+                               WHERE newer.task_id = job.task_id
+                                 AND (newer.queued_at, newer.id) > (job.queued_at, job.id))
+                   AND (job.status <> 'completed'
+                        OR EXISTS (SELECT 1 FROM {hub}.magnus_breakdowns AS newer
+                                   WHERE newer.task_id = job.task_id AND newer.status = 'completed'
+                                     AND (newer.queued_at, newer.id) > (job.queued_at, job.id)))
+                 ORDER BY job.completed_at, job.id LIMIT $2
+                 FOR UPDATE OF job SKIP LOCKED)";
+        let pruned = patiently!(
+            "prune breakdowns",
+            sqlx::query(self.sql(PRUNE))
+                .bind(before)
+                .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+                .execute(self.pool())
+        )?;
+        Ok(pruned.rows_affected())
     }
 }
 

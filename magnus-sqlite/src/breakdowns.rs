@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use magnus_core::model::{BreakdownId, BreakdownJob, BreakdownState, TaskId};
+use magnus_core::model::{BreakdownId, BreakdownJob, BreakdownState, TaskId, Timestamp};
 use magnus_core::store::{
     BreakdownClaim, BreakdownEnd, BreakdownQuery, BreakdownStore, EnqueuedBreakdown, StoreError, StoreErrorKind,
 };
@@ -216,6 +216,43 @@ impl BreakdownStore for SqliteStore {
         .await
         .map_err(failed("read breakdowns"))?;
         rows.iter().map(from_row).collect()
+    }
+
+    async fn prune_breakdowns(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        const OPERATION: &str = "prune breakdowns";
+        const OLD: &str = "
+             SELECT job.id FROM magnus_breakdowns AS job
+             WHERE job.completed_at < ? AND job.status IN ('completed', 'failed', 'cancelled')
+               AND EXISTS (SELECT 1 FROM magnus_breakdowns AS newer
+                           WHERE newer.task_id = job.task_id AND (newer.queued_at, newer.id) > (job.queued_at, job.id))
+               AND (job.status <> 'completed'
+                    OR EXISTS (SELECT 1 FROM magnus_breakdowns AS newer
+                               WHERE newer.task_id = job.task_id AND newer.status = 'completed'
+                                 AND (newer.queued_at, newer.id) > (job.queued_at, job.id)))
+             ORDER BY job.completed_at, job.id LIMIT ?";
+        // Asked with every look: the write lock is taken only if there is something to delete.
+        let old: Vec<String> = sqlx::query_scalar(OLD)
+            .bind(to_text(before))
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(self.readers())
+            .await
+            .map_err(failed(OPERATION))?;
+        if old.is_empty() {
+            return Ok(0);
+        }
+        let mut transaction = self.begin(OPERATION).await?;
+        let mut pruned = 0;
+        for id in old {
+            // One that is over stays as it is, so what was found still holds.
+            let done = sqlx::query("DELETE FROM magnus_breakdowns WHERE id = ?")
+                .bind(id)
+                .execute(&mut *transaction)
+                .await
+                .map_err(failed(OPERATION))?;
+            pruned += done.rows_affected();
+        }
+        finish(transaction, OPERATION).await?;
+        Ok(pruned)
     }
 }
 

@@ -145,6 +145,27 @@ impl BreakdownStore for MemoryStore {
         jobs.truncate(query.effective_limit());
         Ok(jobs)
     }
+
+    async fn prune_breakdowns(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError> {
+        let mut tables = self.tables();
+        let age = |job: &BreakdownJob| (job.queued_at, job.id);
+        let is_proposal = |job: &BreakdownJob| job.state == BreakdownState::Completed;
+        let is_kept = |job: &BreakdownJob| {
+            let newer = || {
+                let others = tables.breakdowns.values().map(|row| &row.job);
+                others.filter(|other| other.task_id == job.task_id && age(other) > age(job))
+            };
+            newer().next().is_none() || (is_proposal(job) && !newer().any(is_proposal))
+        };
+        let jobs = tables.breakdowns.values().map(|row| &row.job);
+        let mut old: Vec<&BreakdownJob> = jobs
+            .filter(|job| job.state.is_final() && job.completed_at.is_some_and(|at| at < before) && !is_kept(job))
+            .collect();
+        old.sort_by_key(|job| (job.completed_at, job.id));
+        let old: Vec<BreakdownId> = old.into_iter().take(limit).map(|job| job.id).collect();
+        tables.breakdowns.retain(|id, _| !old.contains(id));
+        Ok(u64::try_from(old.len()).unwrap_or(u64::MAX))
+    }
 }
 
 const fn waits(state: BreakdownState) -> bool {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::model::{Breakdown, BreakdownId, BreakdownJob, BreakdownState, TaskId};
+use crate::model::{Breakdown, BreakdownId, BreakdownJob, BreakdownState, TaskId, Timestamp};
 
 /// The right to carry out a breakdown: that of the process which began it last.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,6 +155,10 @@ pub trait BreakdownStore: Debug + Send + Sync + 'static {
 
     /// Breakdowns, newest first.
     async fn breakdowns(&self, query: BreakdownQuery) -> Result<Vec<BreakdownJob>, StoreError>;
+
+    /// Deletes up to `limit` that ended before an instant, oldest end first, and answers how many. Of each task the newest
+    /// one stays, and the newest with a proposal: that may yet be accepted.
+    async fn prune_breakdowns(&self, before: Timestamp, limit: usize) -> Result<u64, StoreError>;
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ use uuid::Uuid;
 use crate::breakdown::{BreakdownError, BreakdownErrorKind, BreakdownInput, ModelInfo, TaskBreakdown, propose};
 use crate::event::BreakdownNews;
 use crate::hub::{Accepted, Hub};
-use crate::model::{Breakdown, BreakdownId, BreakdownJob, TaskId};
+use crate::model::{Breakdown, BreakdownId, BreakdownJob, TaskId, Timestamp};
 use crate::store::{BreakdownQuery, BreakdownStore, TaskStore};
 
 pub(super) use events::Teller;
@@ -258,6 +258,15 @@ impl Breakdowns {
         job: &BreakdownJob,
     ) -> Result<std::collections::BTreeMap<usize, TaskId>, BreakdownError> {
         Ok(self.shared.hub.accepted_subtasks(job).await?)
+    }
+
+    /// Deletes jobs that ended before an instant, at most `limit` at once, and answers how many; see
+    /// [`BreakdownStore::prune_breakdowns`] for what stays.
+    ///
+    /// # Errors
+    /// `Store`.
+    pub async fn prune(&self, before: Timestamp, limit: usize) -> Result<u64, BreakdownError> {
+        Ok(self.shared.jobs.prune_breakdowns(before, limit).await?)
     }
 
     /// Who answers.

@@ -33,6 +33,7 @@ macro_rules! breakdown_store_tests {
             one_that_waits_is_cancelled_at_once_and_one_that_runs_is_asked
             a_proposal_is_discarded_once
             breakdowns_are_listed_newest_first
+            old_ones_are_pruned_in_batches_but_for_what_may_yet_be_accepted
         }
     };
     ($factory:path: $($rule:ident)+) => {
@@ -82,6 +83,18 @@ impl BreakdownWorld {
     async fn claim(&self, holder: &str) -> Result<BreakdownJob, StoreError> {
         let claimed = self.jobs.claim_breakdown(holder.to_owned(), TTL).await?;
         Ok(claimed.expect("something waits"))
+    }
+
+    /// Carries out the oldest that waits, a moment later.
+    async fn end_next(&self, end: impl Fn(&Self) -> BreakdownEnd) -> Checked {
+        let running = self.claim("one").await?;
+        self.world.clock.advance(Duration::from_secs(1));
+        assert!(
+            self.jobs
+                .finish_breakdown(BreakdownClaim::of(&running), end(self))
+                .await?
+        );
+        Ok(())
     }
 
     async fn read(&self, id: BreakdownId) -> Result<BreakdownJob, StoreError> {
@@ -359,5 +372,43 @@ pub async fn breakdowns_are_listed_newest_first(world: BreakdownWorld) -> Checke
     assert_eq!(ids(unfinished), [second.id]);
     let of_first = world.jobs.breakdowns(BreakdownQuery::of_task(first.task_id)).await?;
     assert_eq!(ids(of_first), [first.id]);
+    Ok(())
+}
+
+/// What is over and done with does not pile up for ever; of each task the newest job stays, and the newest proposal.
+///
+/// # Errors
+/// Whatever the store answers.
+pub async fn old_ones_are_pruned_in_batches_but_for_what_may_yet_be_accepted(world: BreakdownWorld) -> Checked {
+    let first = world.queue("Garden").await?;
+    let proposes = |world: &BreakdownWorld| BreakdownEnd::with(proposal(world.world.now()));
+    let fails = |_: &BreakdownWorld| BreakdownEnd::without(BreakdownState::Failed, None);
+    let mut ids = vec![first.id];
+    world.end_next(proposes).await?;
+    for end in [fails, proposes, fails, fails] as [fn(&BreakdownWorld) -> BreakdownEnd; 4] {
+        ids.push(world.jobs.enqueue_breakdown(first.task_id).await?.job.id);
+        world.end_next(end).await?;
+    }
+    let other = world.queue("Cellar").await?;
+    world.end_next(fails).await?;
+    let waiting = world.queue("Attic").await?;
+
+    let oldest_end = world.read(ids[0]).await?.completed_at.expect("it is over");
+    assert_eq!(
+        world.jobs.prune_breakdowns(oldest_end, 10).await?,
+        0,
+        "only what ended before"
+    );
+    world.world.clock.advance(Duration::from_secs(1));
+    let now = world.world.now();
+    assert_eq!(world.jobs.prune_breakdowns(now, 2).await?, 2, "no more than asked for");
+    assert_eq!(world.jobs.breakdown(ids[0]).await?, None);
+    assert_eq!(world.jobs.prune_breakdowns(now, 2).await?, 1);
+    assert_eq!(world.jobs.prune_breakdowns(now, 2).await?, 0);
+    let query = BreakdownQuery::of_task(first.task_id);
+    let left: Vec<BreakdownId> = world.jobs.breakdowns(query).await?.iter().map(|job| job.id).collect();
+    assert_eq!(left, [ids[4], ids[2]], "the newest, and the newest proposal");
+    world.read(other.id).await?;
+    assert_eq!(world.read(waiting.id).await?, waiting);
     Ok(())
 }
