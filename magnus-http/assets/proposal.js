@@ -9,20 +9,41 @@ import { plain } from "./words.js";
 /** What a person ticked off, by job: the page is drawn anew at each event. */
 const left = new Map();
 
-/** The card of a task's proposal; without one, the offer to ask for one. */
-export function proposal(task) {
+/** The card of a task's proposal; without one, how far the newest breakdown is, or the offer to ask for one. */
+export function proposal(task, job) {
   if (task.deleted_at) return undefined;
+  if (isGoing(job)) return asked(job);
   const found = task.metadata?.ai_breakdown;
-  return Array.isArray(found?.subtasks) && found.job_id ? card(found) : offer(task);
+  return Array.isArray(found?.subtasks) && found.job_id ? card(found) : offer(task, job);
 }
 
-function offer(task) {
+/** Whether a breakdown waits or goes on. */
+export function isGoing(job) {
+  return job?.status === "queued" || job?.status === "running" || job?.status === "interrupted";
+}
+
+function titled(title, ...rest) {
+  return h("section", { class: "card stack", id: "proposal", "aria-labelledby": "proposal-title" }, h("h2", { id: "proposal-title" }, title), rest);
+}
+
+function asked(job) {
+  const words = job.status === "queued" ? "The model will be asked in its turn." : job.status === "running" ? "The model is asked." : "The model was interrupted, and will be asked again.";
+  const stop = h("button", { type: "button", class: "quiet", disabled: job.cancel_requested, data: { key: "stop-breakdown" }, on: { click: (event) => act(event.currentTarget, async () => {
+    await post(`/ai/breakdowns/${job.job_id}/cancel`);
+    changed("decided");
+  }) } }, job.cancel_requested ? "Stopping" : "Stop");
+  return titled("Subtasks", h("p", { class: "soft small pulse", role: "status" }, `${words} Its proposal will appear here.`), h("div", { class: "buttons" }, stop));
+}
+
+function offer(task, job) {
+  const failed = job?.status === "failed";
   const ask = h("button", { type: "button", class: "quiet", data: { key: "break-down" }, on: { click: (event) => act(event.currentTarget, async () => {
     await post(`/ai/breakdown-async?task_id=${task.id}`);
-    toast("The model is asked. Its proposal will appear here.");
-  }) } }, "Break it down");
-  return h("section", { class: "card stack", "aria-labelledby": "proposal-title" }, h("h2", { id: "proposal-title" }, "Subtasks"),
-    h("p", { class: "soft small" }, "A language model proposes subtasks; you choose which to make."), h("div", { class: "buttons" }, ask));
+    changed("decided");
+  }) } }, failed ? "Try again" : "Break it down");
+  return titled("Subtasks",
+    failed ? h("p", { class: "note bad" }, `The model proposed nothing: ${job.error_message ?? "it failed."}`) : h("p", { class: "soft small" }, "A language model proposes subtasks; you choose which to make."),
+    h("div", { class: "buttons" }, ask));
 }
 
 function card(found) {
@@ -44,8 +65,7 @@ function card(found) {
     toast("The proposal is off the table.");
     changed("decided");
   }) } }, "Discard the proposal");
-  return h("section", { class: "card stack", id: "proposal", "aria-labelledby": "proposal-title" },
-    h("h2", { id: "proposal-title" }, "Proposed subtasks"),
+  return titled("Proposed subtasks",
     h("p", { class: "soft small" }, `${found.total_estimate} h in all, ${found.suggested_sprint_points} points, by ${found.provenance?.model ?? "a model"}.`),
     h("ul", { class: "stack" }, rows),
     found.notes && h("p", { class: "soft" }, found.notes),
@@ -55,12 +75,13 @@ function card(found) {
 function row(subtask, place, made, off) {
   const id = `proposed-${place}`;
   const after = subtask.depends_on?.length > 0 ? `, after ${subtask.depends_on.map((before) => before + 1).join(" and ")}` : "";
-  const facts = h("span", { class: "soft small" }, ` ${subtask.estimated_hours} h, ${plain(subtask.priority).toLowerCase()}${after}`);
-  const words = subtask.description && h("div", { class: "soft small" }, subtask.description);
-  if (made) return h("li", {}, h("a", { href: `#/tasks/${made}` }, `${place + 1}. ${subtask.title}`), facts, words);
+  const facts = h("p", { class: "soft small" }, `${subtask.estimated_hours} h, ${plain(subtask.priority).toLowerCase()}${after}`);
+  const words = subtask.description && h("p", { class: "soft small" }, subtask.description);
+  const title = `${place + 1}. ${subtask.title}`;
+  if (made) return h("li", { class: "proposed" }, h("span", { class: "made", "aria-hidden": "true" }, "✓"), h("div", {}, h("a", { href: `#/tasks/${made}` }, title), facts, words));
   const tick = h("input", { type: "checkbox", id, checked: !off.has(place), data: { key: id }, on: { change: (event) => {
     if (event.currentTarget.checked) off.delete(place);
     else off.add(place);
   } } });
-  return h("li", {}, tick, " ", h("label", { for: id }, `${place + 1}. ${subtask.title}`), facts, words);
+  return h("li", { class: "proposed" }, tick, h("div", {}, h("label", { for: id }, title), facts, words));
 }

@@ -2,7 +2,7 @@
 
 import { get, post } from "./api.js";
 import { act, h, show, toast } from "./dom.js";
-import { proposal } from "./proposal.js";
+import { isGoing, proposal } from "./proposal.js";
 import { prose } from "./prose.js";
 import { watch } from "./state.js";
 import { link, person } from "./tasks.js";
@@ -16,6 +16,7 @@ const RULES = {
 /** Shows the story of a task. */
 export function story(place, id) {
   let known;
+  let later;
   let gone = false;
   const read = async () => {
     try {
@@ -23,6 +24,9 @@ export function story(place, id) {
       if (gone) return;
       known = found;
       show(place, whole(found, described.html));
+      // Another process may carry it out, which this one hears nothing from.
+      clearTimeout(later);
+      if (isGoing(found.breakdown)) later = setTimeout(read, 3_000);
       document.title = `${found.task.title} · Magnus`;
     } catch (error) {
       if (!gone && !known) show(place, h("div", { class: "empty" }, h("h2", {}, error.status === 404 ? "There is no such task" : "The task could not be read"), h("p", {}, error.message), h("a", { class: "button", href: "#/tasks" }, "All tasks")));
@@ -33,11 +37,12 @@ export function story(place, id) {
   const stop = watch((what) => (what === "event" || what === "again" || what === "decided") && read());
   return () => {
     gone = true;
+    clearTimeout(later);
     stop();
   };
 }
 
-function whole({ task, history, conflicts }, html) {
+function whole({ task, history, conflicts, breakdown }, html) {
   const open = conflicts.filter((conflict) => conflict.status === "open");
   return [
     h("div", {},
@@ -48,7 +53,7 @@ function whole({ task, history, conflicts }, html) {
       h("div", { class: "loose" },
         h("section", { class: "card", "aria-labelledby": "description-title" }, h("h2", { id: "description-title", class: "unseen" }, "Description"), html ? h("div", { class: "prose", id: "description" }, prose(html)) : h("p", { class: "soft" }, "No description.")),
         h("section", { "aria-labelledby": "story-title" }, h("div", { class: "section-head" }, h("h2", { id: "story-title" }, "What happened")), timeline(history))),
-      h("aside", { class: "stack", "aria-label": "Facts" }, facts(task), proposal(task), places(task))),
+      h("aside", { class: "stack", "aria-label": "Facts" }, facts(task), proposal(task, breakdown), places(task))),
   ];
 }
 

@@ -161,6 +161,7 @@ fn all() -> Vec<(&'static str, Value)> {
                     "at": ENDED, "run_id": RUN, "connection_id": CONNECTION, "display_name": "Work", "field": "priority",
                     "before": "medium", "after": "high", "side": "hub", "rule": "one_moved",
                 }],
+                "breakdown": breakdown_job(),
             }),
         ),
         ("TaskOut", task),
@@ -204,21 +205,13 @@ fn all() -> Vec<(&'static str, Value)> {
             }),
         ),
         ("BreakdownOut", breakdown()),
-        (
-            "BreakdownJobOut",
-            json!({
-                "job_id": BREAKDOWN, "task_id": TASK, "status": "completed", "breakdown": breakdown(),
-                "accepted": [{ "subtask": 0, "task_id": SUBTASK }], "discarded_at": null, "error_message": null,
-                "raw": null, "cancel_requested": false, "attempts": 1, "queued_at": BEGUN, "started_at": BEGUN,
-                "completed_at": ENDED,
-            }),
-        ),
+        ("BreakdownJobOut", breakdown_job()),
         (
             "BreakdownAccepted",
             json!({
                 "status": "accepted", "job_id": BREAKDOWN, "task_id": TASK, "created": 1,
                 "accepted": [{ "subtask": 0, "task_id": SUBTASK }], "subtasks": [self::task()],
-                "magnus_says": "1 new pieces on the board.",
+                "magnus_says": "One new piece on the board.",
             }),
         ),
         (
@@ -276,6 +269,14 @@ fn task() -> Value {
             "connection_id": CONNECTION, "tool_name": "openproject", "display_name": "Work", "external_task_id": "12",
             "external_url": "https://projects.example.org/work_packages/12", "state": "live", "last_sync_at": ENDED,
         }],
+    })
+}
+
+fn breakdown_job() -> Value {
+    json!({
+        "job_id": BREAKDOWN, "task_id": TASK, "status": "completed", "breakdown": breakdown(),
+        "accepted": [{ "subtask": 0, "task_id": SUBTASK }], "discarded_at": null, "error_message": null, "raw": null,
+        "cancel_requested": false, "attempts": 1, "queued_at": BEGUN, "started_at": BEGUN, "completed_at": ENDED,
     })
 }
 

@@ -6,6 +6,7 @@ use http::StatusCode;
 use magnus_core::breakdown::{BreakdownError, BreakdownInput};
 use magnus_core::model::{BreakdownId, BreakdownJob, BreakdownState, Task, TaskId};
 use magnus_core::orchestrator::Breakdowns;
+use magnus_core::store::BreakdownQuery;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -27,6 +28,16 @@ fn breakdowns(app: &Shared) -> Result<&Breakdowns, Problem> {
 async fn out(breakdowns: &Breakdowns, job: &BreakdownJob) -> Result<BreakdownJobOut, Problem> {
     let made = breakdowns.accepted(job).await?;
     Ok(BreakdownJobOut::new(job, &made))
+}
+
+/// The newest breakdown of a task.
+pub(super) async fn newest_of(breakdowns: &Breakdowns, task: TaskId) -> Result<Option<BreakdownJobOut>, Problem> {
+    let mut query = BreakdownQuery::of_task(task);
+    query.limit = 1;
+    match breakdowns.jobs(query).await?.pop() {
+        Some(job) => out(breakdowns, &job).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Which task.
@@ -211,7 +222,11 @@ pub(crate) async fn accept(
         created: accepted.created,
         accepted: accepted_out(&made),
         subtasks: tasks_out(&app, &subtasks).await?,
-        magnus_says: format!("{} new pieces on the board.", accepted.created),
+        magnus_says: match accepted.created {
+            0 => "The board is as it was.".to_owned(),
+            1 => "One new piece on the board.".to_owned(),
+            more => format!("{more} new pieces on the board."),
+        },
     }))
 }
 

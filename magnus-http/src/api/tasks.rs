@@ -10,6 +10,7 @@ use magnus_core::store::{ConflictQuery, OnceAnswer};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::breakdowns;
 use super::connections::BodyBytes;
 use super::once::{self, Once};
 use super::tag::{self, etag};
@@ -72,7 +73,7 @@ pub(crate) async fn read(State(app): State<App>, Id(id): Id<TaskId>) -> Result<R
 
 /// The story of a task
 ///
-/// What changed it, when, by which run and by which rule, and its conflicts.
+/// What changed it, when, by which run and by which rule, its conflicts, and its newest breakdown.
 #[utoipa::path(get, path = "/tasks/{id}/story", tag = "hub", params(
     ("id" = uuid::Uuid, Path, description = "The task")), responses(
     (status = 200, description = "The task with its history and conflicts", body = Story)))]
@@ -81,6 +82,10 @@ pub(crate) async fn story(State(app): State<App>, Id(id): Id<TaskId>) -> Result<
     let names = app.names().await?;
     let history = app.store().history(id).await?;
     let conflicts = app.store().conflicts(ConflictQuery::of_task(id)).await?;
+    let breakdown = match app.orchestrator.breakdowns() {
+        Some(breakdowns) => breakdowns::newest_of(breakdowns, id).await?,
+        None => None,
+    };
     Ok(Json(Story {
         task: out(&app, &task).await?,
         history: Story::changes(&history, &names),
@@ -88,6 +93,7 @@ pub(crate) async fn story(State(app): State<App>, Id(id): Id<TaskId>) -> Result<
             .iter()
             .map(|conflict| ConflictOut::new(conflict, &names, Some(&task)))
             .collect(),
+        breakdown,
     }))
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::breakdown::BreakdownJobOut;
 use super::conflict::ConflictOut;
 use super::run::Names;
 use super::{instant, value};
@@ -281,6 +282,8 @@ pub(crate) struct Story {
     /// Oldest first.
     pub(crate) history: Vec<Change>,
     pub(crate) conflicts: Vec<ConflictOut>,
+    /// The newest breakdown of it; null if it was never broken down or no model is configured.
+    pub(crate) breakdown: Option<BreakdownJobOut>,
 }
 
 impl Story {

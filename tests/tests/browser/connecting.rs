@@ -135,7 +135,7 @@ async fn what_a_tool_refuses_is_said_and_nothing_is_kept() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_with_tokens_asks_for_one() {
-    let house = House::guarded(Some("a-token-for-this-test".to_owned())).await;
+    let house = House::guarded("a-token-for-this-test".to_owned()).await;
     let url = house.url.clone();
     with_browser(&house.url, async move |browser| {
         browser.driver.goto(url.as_str()).await.unwrap();

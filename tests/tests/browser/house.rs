@@ -5,18 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
+use magnus_core::breakdown::TaskBreakdown;
 use magnus_core::connection::ConnectionExt as _;
 use magnus_core::engine::Engine;
 use magnus_core::hub::Hub;
-use magnus_core::model::{ConnectionSettings, Field, Run, RunRequest, Task, TaskId, ToolName, Value};
-use magnus_core::orchestrator::Orchestrator;
-use magnus_core::secret::SecretStore as _;
-use magnus_core::store::{ServiceStore, TaskSearch, TaskStore};
+use magnus_core::model::{ConnectionId, ConnectionSettings, Field, Run, RunRequest, Task, TaskId, ToolName, Value};
+use magnus_core::orchestrator::{BreakdownOptions, Orchestrator};
+use magnus_core::secret::{EnvSecretStore, SecretStore as _};
+use magnus_core::store::{BreakdownStore, ServiceStore, TaskSearch, TaskStore};
 use magnus_http::{ServiceOptions, router};
 use magnus_leantime::LeantimeConnector;
+use magnus_llm::{LanguageModel, ModelSettings, Provider};
 use magnus_openproject::OpenProjectConnector;
 use magnus_seal::{MasterKey, SealedSecretStore};
 use magnus_sqlite::SqliteStore;
+use magnus_testkit::model::FakeModel;
 use magnus_testkit::sim::Served;
 use magnus_testkit::sim::leantime::{LeantimeOptions, LeantimeSimulator};
 use magnus_testkit::sim::openproject::{OpenProjectOptions, OpenProjectSimulator};
@@ -41,7 +44,14 @@ pub(crate) struct House {
     address: SocketAddr,
     service: Option<Service>,
     admin_token: Option<String>,
+    model: Option<Thinker>,
     _folder: tempfile::TempDir,
+}
+
+/// What breaks tasks down, and where it notes the jobs.
+struct Thinker {
+    model: Arc<dyn TaskBreakdown>,
+    jobs: Arc<dyn BreakdownStore>,
 }
 
 struct Service {
@@ -50,13 +60,31 @@ struct Service {
     served: JoinHandle<std::io::Result<()>>,
 }
 
+/// The real client, over a fake model.
+pub(crate) async fn fake_model(fake: &FakeModel) -> (Arc<dyn TaskBreakdown>, Served) {
+    let served = fake.serve().await.unwrap();
+    let settings = ModelSettings::new(Provider::Compatible, "fake").base_url(format!("{}/v1", served.url));
+    let model = LanguageModel::new(settings, Arc::new(EnvSecretStore::new()), ConnectionId::generate()).unwrap();
+    let model = model.pausing(|_: Duration| Box::pin(std::future::ready(())));
+    (Arc::new(model), served)
+}
+
 impl House {
     pub(crate) async fn new() -> Self {
-        Self::guarded(None).await
+        Self::furnished(None, None).await
+    }
+
+    /// A house with a model that breaks tasks down.
+    pub(crate) async fn thinking(model: Arc<dyn TaskBreakdown>) -> Self {
+        Self::furnished(None, Some(model)).await
     }
 
     /// A house whose service wants this token.
-    pub(crate) async fn guarded(admin_token: Option<String>) -> Self {
+    pub(crate) async fn guarded(admin_token: String) -> Self {
+        Self::furnished(Some(admin_token), None).await
+    }
+
+    async fn furnished(admin_token: Option<String>, model: Option<Arc<dyn TaskBreakdown>>) -> Self {
         let openproject = OpenProjectSimulator::new(OpenProjectOptions::default());
         let leantime = LeantimeSimulator::new(LeantimeOptions::default().rate_limit_per_minute(1_000_000));
         let (openproject_at, leantime_at) = (openproject.serve().await.unwrap(), leantime.serve().await.unwrap());
@@ -64,6 +92,7 @@ impl House {
         let store = SqliteStore::open(&folder.path().join("hub.db").to_string_lossy())
             .await
             .unwrap();
+        let jobs: Arc<dyn BreakdownStore> = Arc::new(store.clone());
         let store: Arc<dyn ServiceStore> = Arc::new(store);
         let key = MasterKey::from_bytes([7; 32]);
         let secrets = Arc::new(SealedSecretStore::new(Arc::clone(&store) as _, &key));
@@ -85,6 +114,7 @@ impl House {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             service: None,
             admin_token,
+            model: model.map(|model| Thinker { model, jobs }),
             _folder: folder,
         };
         house.start().await;
@@ -96,7 +126,11 @@ impl House {
         let listener = TcpListener::bind(self.address).await.unwrap();
         self.address = listener.local_addr().unwrap();
         self.url = format!("http://{}", self.address);
-        let orchestrator = Orchestrator::builder(Arc::clone(&self.store) as _, Arc::clone(&self.engine) as _).build();
+        let mut orchestrator = Orchestrator::builder(Arc::clone(&self.store) as _, Arc::clone(&self.engine) as _);
+        if let Some(Thinker { model, jobs }) = &self.model {
+            orchestrator = orchestrator.breakdowns(Arc::clone(jobs), Arc::clone(model), BreakdownOptions::new());
+        }
+        let orchestrator = orchestrator.build();
         orchestrator.recover().await.unwrap();
         let store = Arc::clone(&self.store);
         let webhooks = Arc::new(SealedSecretStore::for_webhooks(

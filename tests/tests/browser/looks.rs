@@ -5,16 +5,19 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use magnus_core::model::{ConnectionSettings, Field, GuardLimit, Run, RunRequest, RunState, Value};
+use magnus_core::model::{BreakdownState, ConnectionSettings, Field, GuardLimit, Run, RunRequest, RunState, Value};
+
+use magnus_testkit::model::FakeModel;
+use magnus_testkit::sim::Served;
 
 use crate::browser::{Browser, with_browser};
-use crate::house::House;
+use crate::house::{House, fake_model};
 
 const WIDTHS: [(&str, u32, u32); 2] = [("wide", 1600, 1000), ("narrow", 360, 760)];
 const SCHEMES: [&str; 2] = ["light", "dark"];
 
 /// The pictures that are kept.
-const KEPT: [&str; 8] = [
+const KEPT: [&str; 9] = [
     "board-wide-light",
     "board-wide-dark",
     "board-narrow-light",
@@ -22,6 +25,7 @@ const KEPT: [&str; 8] = [
     "conflicts-wide-light",
     "plan-wide-light",
     "progress-wide-light",
+    "proposal-wide-light",
     "task-wide-dark",
 ];
 
@@ -100,10 +104,14 @@ struct Scene {
     harbour: i64,
     halted: Run,
     task: String,
+    /// A task that a model has broken down.
+    broken_down: String,
+    _model: Served,
 }
 
 async fn scene() -> Scene {
-    let house = House::new().await;
+    let (model, served) = fake_model(&FakeModel::new()).await;
+    let house = House::thinking(model).await;
     let app = house.openproject.create_project("Harbour app", "harbour-app");
     let fair = house.openproject.create_project("Trade fair", "trade-fair");
     let harbour = house.leantime.create_project("Harbour app");
@@ -151,6 +159,13 @@ async fn scene() -> Scene {
     });
     house.sync(&work).await;
     house.sync(&board).await;
+    let broken_down = tasks
+        .iter()
+        .find(|task| task.title.starts_with("Pay the berth"))
+        .unwrap();
+    let breakdowns = house.orchestrator().breakdowns().unwrap();
+    let job = breakdowns.start(broken_down.id).await.unwrap().wait().await.unwrap();
+    assert_eq!(job.state, BreakdownState::Completed);
     // Another board, which the eight tasks of the fair would go to, where three are allowed.
     house.leantime.create_project("Trade fair");
     let limit = |settings: &mut ConnectionSettings| {
@@ -163,10 +178,12 @@ async fn scene() -> Scene {
     assert_eq!(halted.state, RunState::Halted);
     Scene {
         task: task.id.to_string(),
+        broken_down: broken_down.id.to_string(),
         house,
         board,
         harbour,
         halted,
+        _model: served,
     }
 }
 
@@ -225,11 +242,14 @@ async fn every_view_is_readable_at_each_width_in_both_colour_schemes() {
         harbour,
         halted,
         task,
+        broken_down,
+        _model,
     } = scene().await;
     let views = [
         ("board", "/".to_owned(), "Last runs"),
         ("tasks", "/tasks".to_owned(), "Harbour app"),
         ("task", format!("/tasks/{task}"), "high and low water"),
+        ("proposal", format!("/tasks/{broken_down}"), "Proposed subtasks"),
         ("runs", "/runs".to_owned(), "Halted"),
         ("plan", format!("/runs/{}", halted.id), "Create in the tool"),
         ("conflicts", "/conflicts".to_owned(), "two days ahead"),
