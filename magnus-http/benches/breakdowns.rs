@@ -2,14 +2,10 @@
 //! on disk, simulated tools and a fake model in this process.
 #![expect(clippy::unwrap_used, reason = "what fails here fails the bench")]
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
-use bytes::Bytes;
-use http::{Request, Response};
 use magnus_core::engine::Engine;
 use magnus_core::hub::{Hub, NewTask};
 use magnus_core::model::{BreakdownState, ConnectionId, ConnectionSettings, RunState, TaskId, ToolName};
@@ -21,8 +17,7 @@ use magnus_seal::{MasterKey, SealedSecretStore};
 use magnus_sqlite::SqliteStore;
 use magnus_testkit::model::{FakeModel, Reply};
 use magnus_testkit::sim::openproject::{OpenProjectOptions, OpenProjectSimulator};
-use magnus_testkit::transport::RouterTransport;
-use magnus_transport::{Transport, TransportError};
+use magnus_testkit::transport::HostsTransport;
 use secrecy::SecretString;
 
 const TASKS: usize = 1_000;
@@ -32,22 +27,10 @@ const ROUNDS: usize = 5;
 /// A model of its own takes longer, and waits elsewhere.
 const PIECE: Duration = Duration::from_millis(2);
 
-/// A simulated instance for each host.
-#[derive(Debug)]
-struct Hosts(HashMap<String, RouterTransport>);
-
-#[async_trait]
-impl Transport for Hosts {
-    async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
-        let host = request.uri().host().unwrap_or_default();
-        self.0[host].send(request).await
-    }
-}
-
 struct Bench {
     orchestrator: Orchestrator,
     fake: FakeModel,
-    tools: Vec<(OpenProjectSimulator, u64)>,
+    tools: Vec<(OpenProjectSimulator, Vec<u64>)>,
     connections: Vec<ConnectionId>,
     tasks: Vec<TaskId>,
 }
@@ -59,22 +42,22 @@ impl Bench {
         let key = MasterKey::from_bytes([7; 32]);
         let secrets = Arc::new(SealedSecretStore::new(Arc::clone(&store) as _, &key));
         let hub = Hub::new(Arc::clone(&store) as _);
-        let (mut hosts, mut tools, mut connections) = (HashMap::new(), Vec::new(), Vec::new());
+        let hosts = HostsTransport::default();
+        let (mut tools, mut connections) = (Vec::new(), Vec::new());
         for number in 0..2 {
             let tool = OpenProjectSimulator::new(OpenProjectOptions::default());
             let project = tool.create_project("Garden", "garden");
-            for task in 0..TASKS {
-                tool.create_work_package(project, &format!("Task {task}"));
-            }
+            let items = (0..TASKS).map(|task| tool.create_work_package(project, &format!("Task {task}")));
+            let items: Vec<u64> = items.collect();
             let host = format!("tool-{number}.test");
-            hosts.insert(host.clone(), RouterTransport::new(tool.router()));
+            hosts.add(&host, tool.router());
             let (name, url) = (format!("Tool {number}"), format!("http://{host}"));
             let settings = ConnectionSettings::new(ToolName::new("openproject"), name, url, chrono::Utc::now());
             let key = SecretString::from(tool.api_key());
             connections.push(hub.add_connection(settings, key, secrets.as_ref()).await.unwrap().id);
-            tools.push((tool, project));
+            tools.push((tool, items));
         }
-        let connector = OpenProjectConnector::new(Arc::new(Hosts(hosts)));
+        let connector = OpenProjectConnector::new(Arc::new(hosts));
         let engine = Engine::new(Arc::clone(&store) as _, secrets).with_connector(Arc::new(connector));
         let settings = ModelSettings::new(Provider::Compatible, "fake").base_url(model_url);
         let model = LanguageModel::new(settings, Arc::new(EnvSecretStore::new()), ConnectionId::generate()).unwrap();
@@ -101,11 +84,11 @@ impl Bench {
         }
     }
 
-    /// Both tools have changed everywhere; how long it takes until the hub knows.
+    /// Half of the tasks of both tools have changed, the same number each time; how long it takes until the hub knows.
     async fn sync(&self, round: usize) -> Duration {
-        for (tool, project) in &self.tools {
-            for number in 0..TASKS / 2 {
-                tool.create_work_package(*project, &format!("Round {round}, task {number}"));
+        for (tool, items) in &self.tools {
+            for item in &items[..TASKS / 2] {
+                tool.edit_work_package(*item, |item| item.subject = format!("Round {round}, task {}", item.id));
             }
         }
         let begun = Instant::now();

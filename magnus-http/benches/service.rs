@@ -3,7 +3,6 @@
 //! tools in this process.
 #![expect(clippy::unwrap_used, reason = "what fails here fails the bench")]
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,36 +21,42 @@ use magnus_seal::{MasterKey, SealedSecretStore};
 use magnus_sqlite::SqliteStore;
 use magnus_testkit::sim::openproject::{OpenProjectOptions, OpenProjectSimulator};
 use magnus_testkit::sim::{Served, serve_router};
-use magnus_testkit::transport::RouterTransport;
+use magnus_testkit::transport::HostsTransport;
 use magnus_transport::{HttpOptions, HttpTransport, Transport, TransportError};
 use secrecy::SecretString;
+use tokio::runtime::{Builder, Handle, Runtime};
 
 const CONNECTIONS: usize = 20;
 const TASKS: usize = 1_000;
 const LOG_ROWS: u32 = 1_000_000;
 
-/// A simulated instance for each host.
+/// The tools, which live on machines of their own: what they do takes no turn of the service's.
 #[derive(Debug)]
-struct Hosts(HashMap<String, RouterTransport>);
+struct Elsewhere {
+    hosts: HostsTransport,
+    machines: Handle,
+}
 
 #[async_trait]
-impl Transport for Hosts {
+impl Transport for Elsewhere {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
-        let host = request.uri().host().unwrap_or_default();
-        self.0[host].send(request).await
+        let hosts = self.hosts.clone();
+        let sent = self.machines.spawn(async move { hosts.send(request).await });
+        sent.await.unwrap()
     }
 }
 
 struct Bench {
     served: Served,
     transport: HttpTransport,
+    machines: Handle,
     orchestrator: Orchestrator,
     store: SqliteStore,
     connections: Vec<ConnectionId>,
 }
 
 impl Bench {
-    async fn new(directory: &Path, tasks: usize) -> Self {
+    async fn new(directory: &Path, tasks: usize, machines: Handle, runs: Handle) -> Self {
         let store = SqliteStore::open(directory.join("hub.db").to_str().unwrap())
             .await
             .unwrap();
@@ -59,7 +64,7 @@ impl Bench {
         let key = MasterKey::from_bytes([7; 32]);
         let secrets = Arc::new(SealedSecretStore::new(Arc::clone(&service) as _, &key));
         let webhooks = Arc::new(SealedSecretStore::for_webhooks(Arc::clone(&service) as _, &key));
-        let mut hosts = HashMap::new();
+        let hosts = HostsTransport::default();
         let mut connections = Vec::new();
         let hub = Hub::new(Arc::clone(&service) as _);
         for number in 0..CONNECTIONS {
@@ -69,7 +74,7 @@ impl Bench {
                 tool.create_work_package(project, &format!("Task {task}"));
             }
             let host = format!("tool-{number}.test");
-            hosts.insert(host.clone(), RouterTransport::new(tool.router()));
+            hosts.add(&host, tool.router());
             let settings = ConnectionSettings::new(
                 ToolName::new("openproject"),
                 format!("Tool {number}"),
@@ -80,15 +85,24 @@ impl Bench {
             connections.push(hub.add_connection(settings, key, secrets.as_ref()).await.unwrap().id);
         }
         let engine = Arc::new(
-            Engine::new(Arc::clone(&service) as _, Arc::clone(&secrets) as _)
-                .with_connector(Arc::new(OpenProjectConnector::new(Arc::new(Hosts(hosts))))),
+            Engine::new(Arc::clone(&service) as _, Arc::clone(&secrets) as _).with_connector(Arc::new(
+                OpenProjectConnector::new(Arc::new(Elsewhere {
+                    hosts,
+                    machines: machines.clone(),
+                })),
+            )),
         );
-        let orchestrator = Orchestrator::builder(Arc::clone(&service) as _, Arc::clone(&engine) as _)
-            .concurrency(CONNECTIONS)
-            .build();
+        let orchestrator = {
+            // As `magnus serve` does it.
+            let _inside = runs.enter();
+            Orchestrator::builder(Arc::clone(&service) as _, Arc::clone(&engine) as _)
+                .concurrency(CONNECTIONS)
+                .build()
+        };
         let options = ServiceOptions::new(service, engine, secrets, webhooks);
         Self {
             served: serve_router(router(orchestrator.clone(), options)).await.unwrap(),
+            machines,
             transport: HttpTransport::new(HttpOptions::default()).unwrap(),
             orchestrator,
             store,
@@ -102,8 +116,12 @@ impl Bench {
             .method(method)
             .uri(format!("{}{path}", self.served.url));
         let begun = Instant::now();
-        let answer = self.transport.send(request.body(Bytes::new()).unwrap()).await.unwrap();
-        let elapsed = begun.elapsed();
+        let (request, transport) = (request.body(Bytes::new()).unwrap(), self.transport.clone());
+        // Whoever asks is elsewhere, too.
+        let asked = self
+            .machines
+            .spawn(async move { (transport.send(request).await.unwrap(), begun.elapsed()) });
+        let (answer, elapsed) = asked.await.unwrap();
         assert_eq!(answer.status(), status, "{:?}", answer.body());
         elapsed
     }
@@ -121,9 +139,9 @@ fn tell(what: &str, mut times: Vec<Duration>, wanted: &str) {
     );
 }
 
-async fn starts_while_syncs_run() {
+async fn starts_while_syncs_run(machines: Handle, runs: Handle) {
     let directory = tempfile::tempdir().unwrap();
-    let bench = Bench::new(directory.path(), TASKS).await;
+    let bench = Bench::new(directory.path(), TASKS, machines, runs).await;
     let begun = Instant::now();
     bench.timed("POST", "/sync/all", 202).await;
     let (mut starts, mut statuses) = (Vec::new(), Vec::new());
@@ -155,10 +173,10 @@ async fn starts_while_syncs_run() {
     println!("all of it took {:.1?}", begun.elapsed());
 }
 
-async fn status_over_a_long_log() {
+async fn status_over_a_long_log(machines: Handle, runs: Handle) {
     let directory = tempfile::tempdir().unwrap();
     // The first run of each connection lists its 1,000 tasks: what is newest in the log is as large as it gets.
-    let bench = Bench::new(directory.path(), TASKS).await;
+    let bench = Bench::new(directory.path(), TASKS, machines, runs).await;
     let begun = Instant::now();
     bench.timed("POST", "/sync/all?wait=true", 200).await;
     println!("{CONNECTIONS} syncs of {TASKS} tasks in {:.1?}", begun.elapsed());
@@ -222,11 +240,12 @@ async fn status_over_a_long_log() {
     }
 }
 
+fn runtime() -> Runtime {
+    Builder::new_multi_thread().enable_all().build().unwrap()
+}
+
 fn main() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(starts_while_syncs_run());
-    runtime.block_on(status_over_a_long_log());
+    let (service, tools, runs) = (runtime(), runtime(), runtime());
+    service.block_on(starts_while_syncs_run(tools.handle().clone(), runs.handle().clone()));
+    service.block_on(status_over_a_long_log(tools.handle().clone(), runs.handle().clone()));
 }

@@ -45,6 +45,20 @@ impl Written {
 impl TaskStore for SqliteStore {
     async fn commit(&self, fence: Fence, changeset: Changeset) -> Result<CommitOutcome, StoreError> {
         let _turn = self.commit_turn().await;
+        self.aside(
+            OPERATION,
+            |store| async move { store.commit_now(fence, changeset).await },
+        )
+        .await
+    }
+
+    fn changed_rows(&self) -> ChangedRows {
+        self.changes()
+    }
+}
+
+impl SqliteStore {
+    async fn commit_now(&self, fence: Fence, changeset: Changeset) -> Result<CommitOutcome, StoreError> {
         let now = self.now();
         let mut transaction = self.begin(OPERATION).await?;
         // Before the fence: what was committed stays committed, whoever has the lease by now.
@@ -66,10 +80,6 @@ impl TaskStore for SqliteStore {
         finish(transaction, OPERATION).await?;
         self.count_changes(changed);
         Ok(outcome)
-    }
-
-    fn changed_rows(&self) -> ChangedRows {
-        self.changes()
     }
 }
 

@@ -30,18 +30,18 @@ impl HubStore for SqliteStore {
     async fn tasks_of_project(&self, project: ProjectId) -> Result<Vec<Task>, StoreError> {
         let query =
             sqlx::query("SELECT * FROM magnus_tasks WHERE project_id = ? ORDER BY id").bind(project.to_string());
-        rows::each(query.fetch(self.readers()), "read tasks", tasks::from_row).await
+        rows::each(query.fetch(self.bulk_readers()), "read tasks", tasks::from_row).await
     }
 
     async fn tasks(&self, ids: Vec<TaskId>) -> Result<Vec<Task>, StoreError> {
         let query = sqlx::query("SELECT * FROM magnus_tasks WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id")
             .bind(id_list(ids));
-        rows::each(query.fetch(self.readers()), "read tasks", tasks::from_row).await
+        rows::each(query.fetch(self.bulk_readers()), "read tasks", tasks::from_row).await
     }
 
     async fn query_tasks(&self, query: TaskQuery) -> Result<TaskPage, StoreError> {
         // Both statements in one transaction: the total belongs to the page.
-        let mut transaction = self.readers().begin().await.map_err(failed("query tasks"))?;
+        let mut transaction = self.bulk_readers().begin().await.map_err(failed("query tasks"))?;
         let status = query.status.map(Status::as_str);
         let priority = query.priority.map(Priority::as_str);
         let source = query.source.as_ref().map(ToolName::as_str);
@@ -107,7 +107,7 @@ impl HubStore for SqliteStore {
     async fn history_of_run(&self, run: RunId) -> Result<Vec<HistoryEntry>, StoreError> {
         let rows = sqlx::query("SELECT * FROM magnus_history WHERE run_id = ? ORDER BY at, sequence")
             .bind(run.to_string())
-            .fetch_all(self.readers())
+            .fetch_all(self.bulk_readers())
             .await
             .map_err(failed("read history"))?;
         rows.iter().map(history::from_row).collect()

@@ -22,68 +22,79 @@ impl LeaseStore for SqliteStore {
         ttl: Duration,
     ) -> Result<LeaseAnswer, StoreError> {
         const OPERATION: &str = "acquire lease";
-        let mut transaction = self.begin(OPERATION).await?;
-        // After the lock was waited for: time has passed.
-        let now = self.now();
-        let expires_at = end(now, ttl)?;
-        if let Some((other, until)) = holder_of(&mut transaction, connection).await?
-            && other != holder
-            && until > now
-        {
-            return Ok(LeaseAnswer::Held {
-                holder: other,
-                expires_at: until,
-            });
-        }
-        let epoch: i64 = sqlx::query_scalar(
-            "INSERT INTO magnus_leases (connection_id, epoch, holder, expires_at) VALUES (?1, 1, ?2, ?3)
+        self.aside(OPERATION, move |store| async move {
+            let mut transaction = store.begin(OPERATION).await?;
+            // After the lock was waited for: time has passed.
+            let now = store.now();
+            let expires_at = end(now, ttl)?;
+            if let Some((other, until)) = holder_of(&mut transaction, connection).await?
+                && other != holder
+                && until > now
+            {
+                return Ok(LeaseAnswer::Held {
+                    holder: other,
+                    expires_at: until,
+                });
+            }
+            let epoch: i64 = sqlx::query_scalar(
+                "INSERT INTO magnus_leases (connection_id, epoch, holder, expires_at) VALUES (?1, 1, ?2, ?3)
              ON CONFLICT (connection_id) DO UPDATE SET epoch = epoch + 1, holder = ?2, expires_at = ?3
              RETURNING epoch",
-        )
-        .bind(connection.to_string())
-        .bind(&holder)
-        .bind(to_text(expires_at))
-        .fetch_one(&mut *transaction)
+            )
+            .bind(connection.to_string())
+            .bind(&holder)
+            .bind(to_text(expires_at))
+            .fetch_one(&mut *transaction)
+            .await
+            .map_err(|error| unknown_connection(error, connection, OPERATION))?;
+            finish(transaction, OPERATION).await?;
+            Ok(LeaseAnswer::Granted(Lease {
+                connection_id: connection,
+                holder,
+                epoch,
+            }))
+        })
         .await
-        .map_err(|error| unknown_connection(error, connection, OPERATION))?;
-        finish(transaction, OPERATION).await?;
-        Ok(LeaseAnswer::Granted(Lease {
-            connection_id: connection,
-            holder,
-            epoch,
-        }))
     }
 
     async fn renew_lease(&self, lease: Lease, ttl: Duration) -> Result<bool, StoreError> {
         const OPERATION: &str = "renew lease";
-        let mut transaction = self.begin(OPERATION).await?;
-        let now = self.now();
-        let renewed = sqlx::query(
-            "UPDATE magnus_leases SET expires_at = ?1
+        self.aside(OPERATION, move |store| async move {
+            let mut transaction = store.begin(OPERATION).await?;
+            let now = store.now();
+            let renewed = sqlx::query(
+                "UPDATE magnus_leases SET expires_at = ?1
              WHERE connection_id = ?2 AND epoch = ?3 AND holder = ?4 AND expires_at > ?5",
-        )
-        .bind(to_text(end(now, ttl)?))
-        .bind(lease.connection_id.to_string())
-        .bind(lease.epoch)
-        .bind(&lease.holder)
-        .bind(to_text(now))
-        .execute(&mut *transaction)
+            )
+            .bind(to_text(end(now, ttl)?))
+            .bind(lease.connection_id.to_string())
+            .bind(lease.epoch)
+            .bind(&lease.holder)
+            .bind(to_text(now))
+            .execute(&mut *transaction)
+            .await
+            .map_err(failed(OPERATION))?;
+            finish(transaction, OPERATION).await?;
+            Ok(renewed.rows_affected() == 1)
+        })
         .await
-        .map_err(failed(OPERATION))?;
-        finish(transaction, OPERATION).await?;
-        Ok(renewed.rows_affected() == 1)
     }
 
     async fn release_lease(&self, lease: Lease) -> Result<(), StoreError> {
         const OPERATION: &str = "release lease";
-        let mut transaction = self.begin(OPERATION).await?;
-        sqlx::query("UPDATE magnus_leases SET holder = NULL, expires_at = NULL WHERE connection_id = ? AND epoch = ?")
+        self.aside(OPERATION, move |store| async move {
+            let mut transaction = store.begin(OPERATION).await?;
+            sqlx::query(
+                "UPDATE magnus_leases SET holder = NULL, expires_at = NULL WHERE connection_id = ? AND epoch = ?",
+            )
             .bind(lease.connection_id.to_string())
             .bind(lease.epoch)
             .execute(&mut *transaction)
             .await
             .map_err(failed(OPERATION))?;
-        finish(transaction, OPERATION).await
+            finish(transaction, OPERATION).await
+        })
+        .await
     }
 }
 

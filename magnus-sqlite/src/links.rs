@@ -22,7 +22,7 @@ impl LinkStore for SqliteStore {
             "SELECT * FROM magnus_project_mappings WHERE connection_id = ? ORDER BY external_project_name, id",
         )
         .bind(connection.to_string())
-        .fetch_all(self.readers())
+        .fetch_all(self.bulk_readers())
         .await
         .map_err(failed("read mappings"))?;
         rows.iter().map(mappings::from_row).collect()
@@ -30,7 +30,7 @@ impl LinkStore for SqliteStore {
 
     async fn all_mappings(&self) -> Result<Vec<Mapping>, StoreError> {
         let rows = sqlx::query("SELECT * FROM magnus_project_mappings ORDER BY external_project_name, id")
-            .fetch_all(self.readers())
+            .fetch_all(self.bulk_readers())
             .await
             .map_err(failed("read mappings"))?;
         rows.iter().map(mappings::from_row).collect()
@@ -39,7 +39,7 @@ impl LinkStore for SqliteStore {
     async fn links(&self, connection: ConnectionId) -> Result<Vec<Link>, StoreError> {
         let query = sqlx::query("SELECT * FROM magnus_task_mappings WHERE connection_id = ? ORDER BY id")
             .bind(connection.to_string());
-        rows::each(query.fetch(self.readers()), "read links", from_row).await
+        rows::each(query.fetch(self.bulk_readers()), "read links", from_row).await
     }
 
     async fn link_index(&self, connection: ConnectionId) -> Result<Vec<Link>, StoreError> {
@@ -49,13 +49,13 @@ impl LinkStore for SqliteStore {
              FROM magnus_task_mappings WHERE connection_id = ? ORDER BY id",
         )
         .bind(connection.to_string());
-        rows::each(query.fetch(self.readers()), "read links", from_row).await
+        rows::each(query.fetch(self.bulk_readers()), "read links", from_row).await
     }
 
     async fn links_of_mapping(&self, mapping: MappingId) -> Result<Vec<Link>, StoreError> {
         let query = sqlx::query("SELECT * FROM magnus_task_mappings WHERE project_mapping_id = ? ORDER BY id")
             .bind(mapping.to_string());
-        rows::each(query.fetch(self.readers()), "read links", from_row).await
+        rows::each(query.fetch(self.bulk_readers()), "read links", from_row).await
     }
 
     async fn links_of_tasks(&self, tasks: Vec<TaskId>) -> Result<Vec<Link>, StoreError> {
@@ -64,14 +64,14 @@ impl LinkStore for SqliteStore {
              WHERE magnus_task_id IN (SELECT value FROM json_each(?)) ORDER BY id",
         )
         .bind(id_list(tasks));
-        rows::each(query.fetch(self.readers()), "read links", from_row).await
+        rows::each(query.fetch(self.bulk_readers()), "read links", from_row).await
     }
 
     async fn link_by_external(&self, connection: ConnectionId, id: ExternalId) -> Result<Option<Link>, StoreError> {
         let row = sqlx::query("SELECT * FROM magnus_task_mappings WHERE connection_id = ? AND external_task_id = ?")
             .bind(connection.to_string())
             .bind(id.as_str())
-            .fetch_optional(self.readers())
+            .fetch_optional(self.bulk_readers())
             .await
             .map_err(failed("read link"))?;
         row.as_ref().map(from_row).transpose()
@@ -90,7 +90,7 @@ impl LinkStore for SqliteStore {
         let rows =
             sqlx::query("SELECT * FROM magnus_intents WHERE connection_id = ? AND settled = 0 ORDER BY created_at, id")
                 .bind(connection.to_string())
-                .fetch_all(self.readers())
+                .fetch_all(self.bulk_readers())
                 .await
                 .map_err(failed("read intents"))?;
         rows.iter().map(intents::from_row).collect()
@@ -99,7 +99,7 @@ impl LinkStore for SqliteStore {
     async fn intents_of_run(&self, run: RunId) -> Result<Vec<Intent>, StoreError> {
         let rows = sqlx::query("SELECT * FROM magnus_intents WHERE run_id = ? ORDER BY created_at, id")
             .bind(run.to_string())
-            .fetch_all(self.readers())
+            .fetch_all(self.bulk_readers())
             .await
             .map_err(failed("read intents"))?;
         rows.iter().map(intents::from_row).collect()
@@ -108,7 +108,7 @@ impl LinkStore for SqliteStore {
     async fn intent(&self, id: IntentId) -> Result<Option<Intent>, StoreError> {
         let row = sqlx::query("SELECT * FROM magnus_intents WHERE id = ?")
             .bind(id.to_string())
-            .fetch_optional(self.readers())
+            .fetch_optional(self.bulk_readers())
             .await
             .map_err(failed("read intent"))?;
         row.as_ref().map(intents::from_row).transpose()

@@ -35,6 +35,9 @@ struct Shared {
     // a run that is asked for, waits for one of them and not for all.
     commits: tokio::sync::Mutex<()>,
     readers: SqlitePool,
+    // Runs read thousands of rows at once. They have few connections of their own for that: a short question, such as that for
+    // the status, does not wait behind them, and does not compete with them for all cores.
+    bulk_readers: SqlitePool,
     clock: Arc<dyn Clock>,
     changed: Mutex<ChangedRows>,
 }
@@ -74,7 +77,9 @@ impl SqliteStore {
         };
         let writer = pool(1).connect_lazy_with(options.clone());
         migrate(&writer).await?;
-        let readers = pool(4).connect_lazy_with(options.pragma("query_only", "ON"));
+        let reading = options.pragma("query_only", "ON");
+        let readers = pool(4).connect_lazy_with(reading.clone());
+        let bulk_readers = pool(bulk_readers()).connect_lazy_with(reading);
         let changed = Mutex::default();
         Ok(Self {
             shared: Arc::new(Shared {
@@ -82,6 +87,7 @@ impl SqliteStore {
                 writer,
                 commits: tokio::sync::Mutex::default(),
                 readers,
+                bulk_readers,
                 clock,
                 changed,
             }),
@@ -106,11 +112,17 @@ impl SqliteStore {
     /// Closes the database after the calls that are under way. Whoever uses the store afterwards gets an error.
     pub async fn close(&self) {
         self.shared.readers.close().await;
+        self.shared.bulk_readers.close().await;
         self.shared.writer.close().await;
     }
 
     pub(crate) fn readers(&self) -> &SqlitePool {
         &self.shared.readers
+    }
+
+    /// For what runs read of whole projects and connections.
+    pub(crate) fn bulk_readers(&self) -> &SqlitePool {
+        &self.shared.bulk_readers
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -150,6 +162,12 @@ impl fmt::Debug for SqliteStore {
             .field("path", &self.shared.path)
             .finish_non_exhaustive()
     }
+}
+
+/// Half of the cores, and a few: more of them do not make a run faster, whose rows are worked on as they come.
+fn bulk_readers() -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    u32::try_from(cores / 2).unwrap_or(u32::MAX).clamp(1, 4)
 }
 
 /// Ends a transaction. If its answer is lost, nobody knows whether it stands.

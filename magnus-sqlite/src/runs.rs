@@ -60,27 +60,30 @@ impl RunStore for SqliteStore {
                 "only the holder of a lease can claim",
             ));
         };
-        let now = self.now();
-        let mut transaction = self.begin(OPERATION).await?;
-        check_fence(&mut transaction, &fence, now, OPERATION).await?;
-        forget_old_changesets(&mut transaction, now).await?;
-        forget_old_events(&mut transaction, now).await?;
-        if let Some(mut dead) = run_of(&mut transaction, connection, RunState::Started).await? {
-            interrupt(&mut transaction, &mut dead, now, OPERATION).await?;
-        }
-        let mut claimed = run_of(&mut transaction, connection, RunState::Queued).await?;
-        if let Some(run) = &mut claimed {
-            run.state = RunState::Started;
-            run.started_at = Some(now);
-            save(&mut transaction, run, OPERATION).await?;
-            sqlx::query("DELETE FROM magnus_due WHERE connection_id = ?")
-                .bind(connection.to_string())
-                .execute(&mut *transaction)
-                .await
-                .map_err(failed(OPERATION))?;
-        }
-        finish(transaction, OPERATION).await?;
-        Ok(claimed)
+        self.aside(OPERATION, move |store| async move {
+            let now = store.now();
+            let mut transaction = store.begin(OPERATION).await?;
+            check_fence(&mut transaction, &fence, now, OPERATION).await?;
+            forget_old_changesets(&mut transaction, now).await?;
+            forget_old_events(&mut transaction, now).await?;
+            if let Some(mut dead) = run_of(&mut transaction, connection, RunState::Started).await? {
+                interrupt(&mut transaction, &mut dead, now, OPERATION).await?;
+            }
+            let mut claimed = run_of(&mut transaction, connection, RunState::Queued).await?;
+            if let Some(run) = &mut claimed {
+                run.state = RunState::Started;
+                run.started_at = Some(now);
+                save(&mut transaction, run, OPERATION).await?;
+                sqlx::query("DELETE FROM magnus_due WHERE connection_id = ?")
+                    .bind(connection.to_string())
+                    .execute(&mut *transaction)
+                    .await
+                    .map_err(failed(OPERATION))?;
+            }
+            finish(transaction, OPERATION).await?;
+            Ok(claimed)
+        })
+        .await
     }
 
     async fn finish_run(
@@ -98,23 +101,26 @@ impl RunStore for SqliteStore {
                 format!("{state} does not end a run"),
             ));
         }
-        let now = self.now();
-        let mut transaction = self.begin(OPERATION).await?;
-        let Some(mut run) = run_by_id(&mut transaction, id).await? else {
-            return Err(StoreError::new(
-                StoreErrorKind::NotFound,
-                OPERATION,
-                format!("there is no run {id}"),
-            ));
-        };
-        if run.state.is_final() {
-            return Ok(());
-        }
-        run.report = report;
-        end(&mut run, state, error_message, now);
-        save(&mut transaction, &run, OPERATION).await?;
-        resume(&mut transaction, &run, now, OPERATION).await?;
-        finish(transaction, OPERATION).await
+        self.aside(OPERATION, move |store| async move {
+            let now = store.now();
+            let mut transaction = store.begin(OPERATION).await?;
+            let Some(mut run) = run_by_id(&mut transaction, id).await? else {
+                return Err(StoreError::new(
+                    StoreErrorKind::NotFound,
+                    OPERATION,
+                    format!("there is no run {id}"),
+                ));
+            };
+            if run.state.is_final() {
+                return Ok(());
+            }
+            run.report = report;
+            end(&mut run, state, error_message, now);
+            save(&mut transaction, &run, OPERATION).await?;
+            resume(&mut transaction, &run, now, OPERATION).await?;
+            finish(transaction, OPERATION).await
+        })
+        .await
     }
 
     async fn request_cancel(&self, id: RunId) -> Result<Option<Run>, StoreError> {

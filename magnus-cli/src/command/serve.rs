@@ -13,6 +13,7 @@ use magnus_seal::SealedSecretStore;
 use secrecy::SecretString;
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::sync::CancellationToken;
 
 use crate::ai::AiOptions;
@@ -79,8 +80,11 @@ pub(crate) async fn run(database: Option<&str>, arguments: Arguments) -> Result<
     let address = address(&arguments.listen).await?;
     let token = admin_token()?;
     let house = House::open(database).await;
-    if !address.ip().is_loopback() && token.is_none() {
-        refuse_without_token(house.as_ref().ok(), address).await?;
+    // A database that is away holds no less tokens than before: it is looked for them once it is there.
+    if let Ok(house) = &house
+        && token.is_none()
+    {
+        refuse_without_token(house, address).await?;
     }
     let listener = TcpListener::bind(address)
         .await
@@ -97,7 +101,14 @@ pub(crate) async fn run(database: Option<&str>, arguments: Arguments) -> Result<
     let mut limits = ServerLimits::default();
     limits.connections = count(arguments.max_connections);
     let service = tokio::spawn(magnus_http::serve(listener, switch.router(), limits, end.clone()));
-    let work = work(house, database, &arguments, token, &switch, &end, address);
+    let runs = Runs::start()?;
+    let place = Place {
+        address,
+        switch: &switch,
+        end: &end,
+        runs: runs.handle(),
+    };
+    let work = work(house, database, &arguments, token, &place);
     let begun = tokio::select! {
         begun = work => Some(begun?),
         () = asked_to_stop() => None,
@@ -117,16 +128,53 @@ pub(crate) async fn run(database: Option<&str>, arguments: Arguments) -> Result<
     Answer::new("", &json!({ "status": "stopped" }))
 }
 
+/// Where runs are carried out: on threads of their own, so that whoever asks something is not kept waiting by what they
+/// compute.
+struct Runs(Option<Runtime>, Handle);
+
+impl Runs {
+    fn start() -> Result<Self, Failure> {
+        let runtime = Builder::new_multi_thread()
+            .thread_name("magnus-runs")
+            .enable_all()
+            .build();
+        let runtime = runtime
+            .map_err(|error| Failure::unreachable(format!("the runtime of the runs cannot be started: {error}")))?;
+        let handle = runtime.handle().clone();
+        Ok(Self(Some(runtime), handle))
+    }
+
+    const fn handle(&self) -> &Handle {
+        &self.1
+    }
+}
+
+impl Drop for Runs {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            // To wait for it is not allowed here, and all runs have ended by now or been given up.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Where the service is to work.
+struct Place<'a> {
+    address: SocketAddr,
+    switch: &'a Switch,
+    end: &'a CancellationToken,
+    runs: &'a Handle,
+}
+
 /// Opens the hub, however long that takes, and puts the service in its place. Answers once it works.
 async fn work(
     opened: Result<House, Failure>,
     database: Option<&str>,
     arguments: &Arguments,
     token: Option<SecretString>,
-    switch: &Switch,
-    end: &CancellationToken,
-    address: SocketAddr,
+    place: &Place<'_>,
 ) -> Result<(House, Orchestrator), Failure> {
+    let address = place.address;
     let ready = || plain::to_stdout(&format!("listening on http://{address}"));
     let mut is_told = false;
     let mut opened = opened;
@@ -148,6 +196,9 @@ async fn work(
             }
         }
     };
+    if token.is_none() {
+        refuse_without_token(&house, address).await?;
+    }
     let log_kept = log_kept()?;
     let calls = RemoteCalls::default();
     let store = house.service();
@@ -174,7 +225,11 @@ async fn work(
     if let Some(store) = house.postgres() {
         orchestrator = orchestrator.exchange(Arc::new(PostgresExchange::new(store)));
     }
-    let orchestrator = arguments.ai.add_to(orchestrator, &house)?.build();
+    let orchestrator = arguments.ai.add_to(orchestrator, &house)?;
+    let orchestrator = {
+        let _inside = place.runs.enter();
+        orchestrator.build()
+    };
     let webhook_secrets = Arc::new(SealedSecretStore::for_webhooks(Arc::clone(&house.store), &key));
     let mut options = ServiceOptions::new(Arc::clone(&store), probe, secrets, webhook_secrets);
     options.open_without_tokens = address.ip().is_loopback();
@@ -189,7 +244,7 @@ async fn work(
     options.requests_at_once = count(arguments.max_requests);
     options.listeners_at_once = count(arguments.max_listeners);
     options.remote_calls = calls;
-    options.shutdown = end.child_token();
+    options.shutdown = place.end.child_token();
     let hosts = arguments.host.iter().map(|host| host.to_ascii_lowercase());
     if address.ip().is_loopback() {
         options = options.loopback_and(hosts);
@@ -201,7 +256,7 @@ async fn work(
         tracing::info!(runs = resumed.len(), "runs that a process before left behind go on");
     }
     super::keep_house(&orchestrator, &store, log_kept);
-    switch.to(magnus_http::router(orchestrator.clone(), options));
+    place.switch.to(magnus_http::router(orchestrator.clone(), options));
     if !is_told {
         ready();
     }
@@ -244,12 +299,8 @@ fn admin_token() -> Result<Option<SecretString>, Failure> {
     }
 }
 
-async fn refuse_without_token(house: Option<&House>, address: SocketAddr) -> Result<(), Failure> {
-    let has_token = match house {
-        Some(house) => !house.service().tokens().await?.is_empty(),
-        None => false,
-    };
-    if has_token {
+async fn refuse_without_token(house: &House, address: SocketAddr) -> Result<(), Failure> {
+    if address.ip().is_loopback() || !house.service().tokens().await?.is_empty() {
         return Ok(());
     }
     Err(Failure::usage(format!(

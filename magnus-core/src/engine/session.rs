@@ -19,7 +19,7 @@ use crate::store::{Changeset, CommitOutcome, StoreErrorKind, TaskStore, Unit};
 
 /// How many units go into one commit: large enough that a first pull is fast, small enough that nobody waits long. Where there
 /// is one writer at a time, whoever asks for a run waits for the commit of another one to end.
-const UNITS_PER_COMMIT: usize = 64;
+const UNITS_PER_COMMIT: usize = 16;
 
 /// One run as it goes.
 #[derive(Debug)]

@@ -138,7 +138,8 @@ impl OrchestratorBuilder {
         self
     }
 
-    /// Starts the supervisor.
+    /// Starts the supervisor on the current runtime. Runs are carried out there, and while they compute, others on it wait:
+    /// a host that answers people may build it within [`enter`](tokio::runtime::Handle::enter) of a runtime of its own.
     ///
     /// # Panics
     /// Outside of a tokio runtime.

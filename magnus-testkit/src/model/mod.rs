@@ -21,9 +21,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::post;
+use futures::future::ready;
+use futures::stream::{self, StreamExt as _};
 use http::HeaderMap;
 use serde_json::Value;
 use tokio::sync::watch;
@@ -160,10 +163,11 @@ impl FakeModel {
         lock(&self.shared.asked).push(asked.clone());
         let now = self.shared.at_once.fetch_add(1, Ordering::SeqCst) + 1;
         self.shared.most_at_once.fetch_max(now, Ordering::SeqCst);
-        let _going = Going(&self.shared);
+        let going = Going(Arc::clone(&self.shared));
         self.shared.came.send_modify(|came| *came += 1);
         let reply = lock(&self.shared.script).pop_front().unwrap_or(Reply::Good);
-        reply.give(wire, &asked, &self.shared.gate).await
+        let response = reply.give(wire, &asked, &self.shared.gate).await;
+        response.map(|body| going.until_the_end_of(body))
     }
 }
 
@@ -173,10 +177,18 @@ impl Default for FakeModel {
     }
 }
 
-/// A request is being answered; also one whose asker has left.
-struct Going<'a>(&'a Shared);
+/// A request is being answered, to the last piece of the answer or until its asker has left.
+struct Going(Arc<Shared>);
 
-impl Drop for Going<'_> {
+impl Going {
+    fn until_the_end_of(self, body: Body) -> Body {
+        // Over before the asker can know that the answer is.
+        let over = stream::once(async move { drop(self) }).filter_map(|()| ready(None));
+        Body::from_stream(body.into_data_stream().chain(over))
+    }
+}
+
+impl Drop for Going {
     fn drop(&mut self) {
         self.0.at_once.fetch_sub(1, Ordering::SeqCst);
     }
