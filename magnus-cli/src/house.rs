@@ -222,18 +222,19 @@ pub(crate) fn is_postgres(location: &str) -> bool {
 
 /// The address of a database as it may be shown.
 pub(crate) fn without_password(location: &str) -> String {
-    let hidden = || {
-        let (scheme, rest) = location.split_once("://")?;
-        let (login, place) = rest.split_once('@')?;
-        let (user, _) = login.split_once(':')?;
-        Some(format!("{scheme}://{user}@{place}"))
-    };
     if !is_postgres(location) {
         return location.to_owned();
     }
     // A password may also stand among the parameters.
-    let shown = hidden().unwrap_or_else(|| location.to_owned());
-    shown.split('?').next().unwrap_or_default().to_owned()
+    let location = location.split('?').next().unwrap_or_default();
+    let hidden = || {
+        let (scheme, rest) = location.split_once("://")?;
+        // The last such sign ends the login: a password may hold further ones.
+        let (login, place) = rest.rsplit_once('@')?;
+        let (user, _) = login.split_once(':')?;
+        Some(format!("{scheme}://{user}@{place}"))
+    };
+    hidden().unwrap_or_else(|| location.to_owned())
 }
 
 fn in_data_directory(name: &str) -> Option<PathBuf> {
@@ -259,6 +260,8 @@ mod tests {
             ("magnus.db", "magnus.db"),
             ("postgres://u:hush@h:1/d?sslmode=require", "postgres://u@h:1/d"),
             ("postgresql://h/d?password=hush", "postgresql://h/d"),
+            ("postgres://u:hu@sh@h/d", "postgres://u@h/d"),
+            ("postgres://u:hush@h/d?options=-c%20a@b", "postgres://u@h/d"),
         ] {
             assert_eq!(without_password(location), shown);
         }

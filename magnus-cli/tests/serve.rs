@@ -308,6 +308,12 @@ async fn a_rotated_master_key_opens_every_secret() {
     let said = magnus.run(&["--json", "keys", "rotate"]).ends(0).json();
     assert_eq!(said["sealed"], 2);
     assert_ne!(std::fs::read(&key).unwrap(), before);
+    // Another hub may have been sealed with the old one.
+    let files = std::fs::read_dir(magnus.directory.path()).unwrap();
+    let kept = files
+        .map(|file| file.unwrap().path())
+        .find(|path| path.to_string_lossy().ends_with(".old"));
+    assert_eq!(std::fs::read(kept.unwrap()).unwrap(), before);
     let service = Service::start(&magnus);
     let path = format!("/connections/{}/sync?wait=true", id.as_str().unwrap());
     assert_eq!(service.act(&path, 200).await["status"], "completed");

@@ -9,6 +9,8 @@ const OWN = "merged";
 /** What was chosen so far, by conflict: it outlives a new drawing of the view. */
 const chosen = new Map();
 const typed = new Map();
+/** Since when the values that were last shown stand, by conflict. */
+const shown = new Map();
 
 /** Shows what waits for a decision. */
 export function conflicts(place) {
@@ -22,6 +24,7 @@ export function conflicts(place) {
     const now = JSON.stringify([state.link === "lost", state.failure?.message, state.conflicts, state.conflictCount, state.uncertain]);
     if (now === drawn) return;
     drawn = now;
+    forgetOutdated(state.conflicts ?? []);
     if (!state.conflicts) {
       show(list, state.failure ? h("div", { class: "empty" }, h("h2", {}, "The conflicts could not be read"), h("p", {}, state.failure.message)) : h("div", { class: "empty pulse", role: "status" }, "Reading the conflicts…"));
       return;
@@ -43,6 +46,14 @@ export function conflicts(place) {
   draw();
   if (!state.conflicts) refresh();
   return watch((what) => what !== "progress" && draw());
+}
+
+/** What was chosen between values that are gone is no choice between those that are there now. */
+function forgetOutdated(conflicts) {
+  for (const { id, updated_at } of conflicts) {
+    if (shown.has(id) && shown.get(id) !== updated_at) chosen.delete(id);
+    shown.set(id, updated_at);
+  }
 }
 
 function group(fields) {
@@ -90,8 +101,9 @@ function group(fields) {
 
 function decision(conflict) {
   const resolution = chosen.get(conflict.id);
-  if (resolution !== OWN) return { resolution };
-  return { resolution, fields: { [conflict.field]: ownValue(conflict) } };
+  // A choice is one between the values that are shown; if they changed meanwhile, it is refused.
+  const seen = { resolution, updated_at: conflict.updated_at };
+  return resolution === OWN ? { ...seen, fields: { [conflict.field]: ownValue(conflict) } } : seen;
 }
 
 function ownValue(conflict) {

@@ -341,7 +341,22 @@ async fn a_conflict_is_shown_and_settled() {
         let problem = bench.post(&resolve, body).await.is(422).json();
         assert_eq!(problem["errors"][0]["field"], field);
     }
-    let body = json!({"resolution": "merged", "fields": {"title": "Both"}});
+    // Somebody else looked at it while the tool still said something else.
+    let seen = conflict["updated_at"].clone();
+    bench
+        .openproject
+        .edit_work_package(item, |package| package.subject = "Theirs, again".to_owned());
+    bench.act(&format!("/connections/{work}/sync?wait=true")).await.is(200);
+    let outdated = json!({"resolution": "hub", "updated_at": seen});
+    bench.post(&resolve, outdated).await.is(409);
+    let conflict = bench.get("/conflicts").await.is(200).json()["conflicts"][0].clone();
+    assert_eq!(
+        (&conflict["status"], &conflict["external_value"]),
+        (&json!("open"), &json!("Theirs, again"))
+    );
+    let body = json!({
+        "resolution": "merged", "fields": {"title": "Both"}, "updated_at": conflict["updated_at"],
+    });
     let answer = bench.post(&resolve, body.clone()).await.is(200).json();
     assert_eq!(answer["conflict"]["status"], "merged");
     bench.post(&resolve, body).await.is(409);
@@ -458,4 +473,19 @@ async fn a_halted_run_shows_its_plan_and_is_confirmed_or_discarded() {
         "discarded"
     );
     assert_eq!(bench.leantime.tickets().len(), 3);
+}
+
+#[tokio::test]
+async fn a_member_of_an_object_among_the_options_is_set_and_goes_with_null() {
+    let bench = Bench::new();
+    let work = bench.connect(bench.openproject_in()).await;
+    let path = format!("/connections/{work}");
+    let change = async |config: serde_json::Value| {
+        let body = json!({ "config": config });
+        bench.ask(Method::PATCH, &path, body).await.is(200).json()["config"]["status_map"].clone()
+    };
+    let set = change(json!({"status_map": {"Waiting": "todo", "Frozen": "done"}})).await;
+    assert_eq!(set, json!({"Waiting": "todo", "Frozen": "done"}));
+    let one_less = change(json!({"status_map": {"Frozen": null}})).await;
+    assert_eq!(one_less, json!({"Waiting": "todo"}));
 }

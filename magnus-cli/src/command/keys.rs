@@ -49,8 +49,13 @@ pub(crate) async fn run(house: &House, command: Command) -> Result<Answer, Failu
         None => format!("put the new key from {NEW_KEY} into {} now", MasterKey::VARIABLE),
         Some(draft) => {
             let file = house.key_file()?;
+            let kept = keep_old(&file, chrono::Utc::now())?;
             take_place(&draft, &file)?;
-            format!("the new key lies in {}", file.display())
+            format!(
+                "the new key lies in {}; the old one is kept in {} for other hubs that use it, delete it if there are none",
+                file.display(),
+                kept.display()
+            )
         }
     };
     let text = format!("{sealed} secrets are sealed anew; {place}, and start `magnus serve` again");
@@ -91,6 +96,23 @@ fn draft_of(file: &Path) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
     name.push(".new");
     name.into()
+}
+
+/// Keeps the old key under another name: hubs on a server share the file of their user.
+fn keep_old(file: &Path, now: chrono::DateTime<chrono::Utc>) -> Result<PathBuf, Failure> {
+    let mut name = file.as_os_str().to_owned();
+    name.push(now.format(".%Y%m%dT%H%M%S%.3fZ.old").to_string());
+    let kept = PathBuf::from(name);
+    // Never moved away: without a key in its place the next process would make a new one.
+    let linked = std::fs::hard_link(file, &kept).or_else(|_| std::fs::copy(file, &kept).map(drop));
+    match linked {
+        Ok(()) => Ok(kept),
+        Err(error) => Err(Failure::unreachable(format!(
+            "the key in {} cannot be kept as {}: {error}; nothing is lost, run it again",
+            file.display(),
+            kept.display()
+        ))),
+    }
 }
 
 fn take_place(draft: &Path, file: &Path) -> Result<(), Failure> {

@@ -37,13 +37,29 @@ impl Hub {
     /// `NotFound`; `Conflict` if it is settled already, or if a run changed its values meanwhile: look at it again;
     /// `Invalid` for a merged value that the field does not take; `Store`.
     pub async fn resolve(&self, id: ConflictId, resolution: Resolution, by: &str) -> Result<Conflict, HubError> {
-        if let Resolution::Merged(value) = &resolution {
-            self.check_merged(id, value).await?;
+        let seen = self.conflict(id).await?;
+        self.resolve_as_seen(&seen, resolution, by).await
+    }
+
+    /// Resolves an open conflict for somebody who saw these values of it.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve); `Conflict` if the values are others by now.
+    pub async fn resolve_as_seen(
+        &self,
+        seen: &Conflict,
+        resolution: Resolution,
+        by: &str,
+    ) -> Result<Conflict, HubError> {
+        let id = seen.id;
+        if let Resolution::Merged(value) = &resolution
+            && !value.fits(seen.field)
+        {
+            return Err(HubError::invalid(format!("{} does not take {value}", seen.field)));
         }
-        let first = self.conflict(id).await?;
         for _ in 0..TRIES {
             let conflict = self.conflict(id).await?;
-            refuse_if_settled(&conflict, &first)?;
+            refuse_if_settled(&conflict, seen)?;
             let unit = self.resolution(conflict, &resolution, by).await?;
             if self.commit(Changeset::of(vec![unit])).await? {
                 return self.conflict(id).await;
@@ -55,15 +71,6 @@ impl Hub {
     async fn conflict(&self, id: ConflictId) -> Result<Conflict, HubError> {
         let conflict = self.store.conflict(id).await?;
         conflict.ok_or_else(|| HubError::not_found("conflict", id))
-    }
-
-    async fn check_merged(&self, id: ConflictId, value: &Value) -> Result<(), HubError> {
-        let conflict = self.conflict(id).await?;
-        if value.fits(conflict.field) {
-            Ok(())
-        } else {
-            Err(HubError::invalid(format!("{} does not take {value}", conflict.field)))
-        }
     }
 
     async fn resolution(&self, before: Conflict, resolution: &Resolution, by: &str) -> Result<Unit, HubError> {
@@ -136,7 +143,7 @@ impl Hub {
 }
 
 /// A person decided on the values that stood there; others are for another decision.
-fn refuse_if_settled(conflict: &Conflict, first: &Conflict) -> Result<(), HubError> {
+fn refuse_if_settled(conflict: &Conflict, seen: &Conflict) -> Result<(), HubError> {
     let refused = |message: String| Err(HubError::new(HubErrorKind::Conflict, message));
     if conflict.state != ConflictState::Open {
         return refused(format!(
@@ -144,9 +151,9 @@ fn refuse_if_settled(conflict: &Conflict, first: &Conflict) -> Result<(), HubErr
             conflict.id, conflict.state
         ));
     }
-    if conflict.local != first.local || conflict.remote != first.remote {
+    if conflict.local != seen.local || conflict.remote != seen.remote {
         return refused(format!(
-            "the values of conflict {} changed just now; look at it again",
+            "the values of conflict {} have changed; look at it again",
             conflict.id
         ));
     }

@@ -11,7 +11,7 @@ use utoipa::IntoParams;
 
 use super::cursor;
 use crate::extract::{Body, Id, Params};
-use crate::problem::{Problem, ProblemOut};
+use crate::problem::{Kind, Problem, ProblemOut};
 use crate::shape::conflict::{ConflictOut, Conflicts, ResolveIn, Resolved};
 use crate::shape::value::{from_json, name_of};
 use crate::state::{App, Shared};
@@ -94,7 +94,14 @@ pub(crate) async fn resolve(
         "merged" => Resolution::Merged(merged(&conflict, &wanted)?),
         _ => return Err(Problem::invalid("resolution", "expected hub, external or merged")),
     };
-    let settled = app.hub.resolve(id, resolution, "a person, over HTTP").await?;
+    if wanted.updated_at.is_some_and(|seen| seen != conflict.updated_at) {
+        let detail = format!("the values of conflict {id} have changed since; look at it again");
+        return Err(Problem::new(Kind::Conflict, detail));
+    }
+    let settled = app
+        .hub
+        .resolve_as_seen(&conflict, resolution, "a person, over HTTP")
+        .await?;
     app.carry_out(settled.connection_id).await;
     let out = conflicts_out(&app, std::slice::from_ref(&settled)).await?.pop();
     Ok(Json(Resolved {

@@ -73,8 +73,20 @@ pub(crate) async fn add(State(app): State<App>, headers: HeaderMap, body: BodyBy
         Once::Answered(answer) => return Ok(once::respond(answer)),
         Once::Do(task) => task,
     };
-    let answer = connect(&app, ConnectionId::from_uuid(task.id), &body.0).await;
-    task.end(&app, answer).await.map(once::respond)
+    to_the_end(async move {
+        let answer = connect(&app, ConnectionId::from_uuid(task.id), &body.0).await;
+        task.end(&app, answer).await
+    })
+    .await
+    .map(once::respond)
+}
+
+/// Settings and secrets are written one after the other: whoever asked for that and went away must not leave half of it.
+async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Problem>> + Send + 'static,
+) -> Result<T, Problem> {
+    let ended = tokio::spawn(work).await;
+    ended.unwrap_or_else(|error| Err(Problem::new(Kind::Internal, error.to_string())))
 }
 
 /// A JSON body that is needed as bytes too.
@@ -96,7 +108,8 @@ impl<S: Send + Sync> axum::extract::FromRequest<S> for BodyBytes {
 async fn connect(app: &Shared, id: ConnectionId, body: &[u8]) -> Result<OnceAnswer, Problem> {
     let wanted: ConnectionIn = from_json(body)?;
     if let Some(there) = app.store().connection(id).await? {
-        // It was added, but the answer was not kept.
+        // It was added, but the answer was not kept, nor perhaps its secrets.
+        keep_secrets(app, id, wanted).await?;
         return connected(app, &there).await;
     }
     let mut settings = settings_of(app, &wanted).await?;
@@ -121,6 +134,14 @@ async fn connect(app: &Shared, id: ConnectionId, body: &[u8]) -> Result<OnceAnsw
         .await?;
     tracing::info!(connection = %saved.id, tool = %saved.tool, "connection {} was added", saved.id);
     connected(app, &saved).await
+}
+
+async fn keep_secrets(app: &Shared, id: ConnectionId, wanted: ConnectionIn) -> Result<(), Problem> {
+    app.options.secrets.put(id, wanted.api_key).await?;
+    if let Some(secret) = wanted.webhook_secret {
+        app.options.webhook_secrets.put(id, secret).await?;
+    }
+    Ok(())
 }
 
 /// The settings that are wanted, if they make sense.
@@ -175,14 +196,17 @@ fn check_secret(field: &str, secret: &SecretString) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Options with some changed; a member of an object is changed by itself.
+/// Options with some changed; a member of an object is changed by itself, and goes with null.
 fn options(before: &ConnectionOptions, changes: &Map<String, Value>) -> Result<ConnectionOptions, Problem> {
     let unreadable = |error: &serde_json::Error| Problem::invalid("config", error.to_string());
     let mut document = serde_json::to_value(before).map_err(|error| unreadable(&error))?;
     if let Value::Object(members) = &mut document {
         for (name, value) in changes {
             match (members.get_mut(name), value) {
-                (Some(Value::Object(there)), Value::Object(new)) => there.extend(new.clone()),
+                (Some(Value::Object(there)), Value::Object(new)) => {
+                    there.extend(new.clone());
+                    there.retain(|_, value| !value.is_null());
+                }
                 _ => drop(members.insert(name.clone(), value.clone())),
             }
         }
@@ -244,6 +268,11 @@ pub(crate) async fn change(
         Some(key) => drop(app.options.opener.connect(wanted.clone(), key).await?),
         None => {}
     }
+    to_the_end(keep(app, id, patch)).await.map(Json)
+}
+
+/// Keeps what was found good.
+async fn keep(app: App, id: ConnectionId, patch: ConnectionPatch) -> Result<ConnectionOut, Problem> {
     if let Some(secret) = &patch.webhook_secret {
         match secret {
             Some(secret) => app.options.webhook_secrets.put(id, secret.clone()).await?,
@@ -255,7 +284,7 @@ pub(crate) async fn change(
     };
     let (key, secrets) = (patch.api_key.clone(), app.options.secrets.as_ref());
     let saved = app.hub.change_connection(id, change, key, secrets).await?;
-    out(&app, &saved).await.map(Json)
+    out(&app, &saved).await
 }
 
 fn apply(settings: &mut ConnectionSettings, patch: &ConnectionPatch) -> Result<(), Problem> {

@@ -1,6 +1,6 @@
 //! A conflict as JSON.
 
-use magnus_core::model::{Base, Conflict, LocalBase, Task};
+use magnus_core::model::{Base, Conflict, LocalBase, Task, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -113,6 +113,11 @@ pub(crate) struct ResolveIn {
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
     pub(crate) fields: Option<Map<String, Value>>,
+    /// The conflict's `updated_at` as it was decided on: if its values have changed since, the answer is 409 and nothing is
+    /// settled.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub(crate) updated_at: Option<Timestamp>,
 }
 
 /// A conflict that was settled.

@@ -195,3 +195,19 @@ async fn a_settled_conflict_and_a_value_that_does_not_fit_are_refused() {
     let error = held.hub.resolve(held.conflict.id, Resolution::External, "Ada").await;
     assert!(error.unwrap_err().to_string().contains("settled already"));
 }
+
+#[tokio::test]
+async fn a_decision_on_values_that_stand_there_no_more_is_refused() {
+    let held = held(once_agreed()).await;
+    let mut seen = held.conflict.clone();
+    seen.remote = RemoteValue::text("what the tool had before");
+    let error = held
+        .hub
+        .resolve_as_seen(&seen, Resolution::Hub, "Ada")
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), HubErrorKind::Conflict);
+    assert!(error.to_string().contains("look at it again"));
+    let settled = held.hub.resolve_as_seen(&held.conflict, Resolution::Hub, "Ada").await;
+    assert_eq!(settled.unwrap().state, ConflictState::ResolvedHub);
+}
