@@ -117,6 +117,9 @@ impl Default for GuardLimits {
 pub struct ConnectionOptions {
     /// Which external projects are synced.
     pub projects: ProjectPolicy,
+    // Known for its default only: a project is made in the tool by people, with its members and rights, and then mapped.
+    #[serde(deserialize_with = "only_false")]
+    create_projects: bool,
     /// What a deletion on one side does to the other.
     pub deletions: DeletionPolicy,
     /// How items that are on both sides already find each other.
@@ -147,6 +150,7 @@ impl Default for ConnectionOptions {
     fn default() -> Self {
         Self {
             projects: ProjectPolicy::All,
+            create_projects: false,
             deletions: DeletionPolicy::Keep,
             matching: MatchPolicy::ExactTitle,
             conflicts: ConflictPolicy::Manual,
@@ -159,6 +163,14 @@ impl Default for ConnectionOptions {
             notify: false,
             tool: serde_json::Map::new(),
         }
+    }
+}
+
+fn only_false<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    let message = "create_projects: true is not supported; create the project in the tool, then map it";
+    match bool::deserialize(deserializer)? {
+        true => Err(serde::de::Error::custom(message)),
+        false => Ok(false),
     }
 }
 
@@ -258,6 +270,17 @@ mod tests {
             (MatchPolicy::None, ConflictPolicy::HubWins)
         );
         assert_eq!(options.deletions, DeletionPolicy::Keep);
+    }
+
+    #[test]
+    fn projects_are_not_created_in_tools_and_who_asks_for_it_is_told() {
+        let read = |text: &str| serde_json::from_str::<ConnectionOptions>(text);
+        assert_eq!(
+            read(r#"{"create_projects":false}"#).unwrap(),
+            ConnectionOptions::default()
+        );
+        let error = read(r#"{"create_projects":true}"#).unwrap_err().to_string();
+        assert!(error.contains("then map it"), "{error}");
     }
 
     #[test]
