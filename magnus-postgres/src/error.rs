@@ -45,7 +45,7 @@ pub(crate) fn is_lost(error: &sqlx::Error) -> bool {
         sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed | sqlx::Error::Protocol(_) => true,
         _ => code(error).is_some_and(|code| {
             // Not 57014: a statement that took too long would do so again.
-            code.starts_with("08") || matches!(code.as_str(), "57P01" | "57P02" | "57P03")
+            code.starts_with("08") || matches!(code.as_str(), "25P03" | "57P01" | "57P02" | "57P03")
         }),
     }
 }

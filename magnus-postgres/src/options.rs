@@ -13,6 +13,7 @@ pub struct PostgresOptions {
     pub(crate) connections: u32,
     pub(crate) statement_timeout: Duration,
     pub(crate) lock_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
     pub(crate) acquire_timeout: Duration,
     pub(crate) migrate: bool,
     pub(crate) clock: Option<Arc<dyn Clock>>,
@@ -26,6 +27,7 @@ impl PostgresOptions {
             connections: 10,
             statement_timeout: Duration::from_secs(30),
             lock_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(4),
             acquire_timeout: Duration::from_secs(15),
             migrate: true,
             clock: None,
@@ -54,6 +56,14 @@ impl PostgresOptions {
     /// How long a statement waits for a lock. Without effect on a host's pool.
     pub const fn lock_timeout(mut self, timeout: Duration) -> Self {
         self.lock_timeout = timeout;
+        self
+    }
+
+    /// How long a transaction may stand still between two statements before the server ends it, with its connection. A process
+    /// that was stopped or cut off in the middle of one keeps its locks for that long, and whoever takes over its runs waits
+    /// for them. What was ended like that is tried again. Without effect on a host's pool.
+    pub const fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = timeout;
         self
     }
 

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use magnus_core::clock::{Clock, SystemClock};
 use magnus_core::hub::Hub;
-use magnus_core::model::{ConnectionId, ConnectionSettings, Field, LinkState, TaskId, Timestamp, Value};
+use magnus_core::model::{ConnectionId, ConnectionSettings, Field, LinkState, RunState, TaskId, Timestamp, Value};
 use magnus_testkit::sim::openproject::OpenProjectOptions;
 use magnus_testkit::sim::{CallMatcher, Fault, FaultRule};
 use support::{Common, Setup, World};
@@ -274,4 +274,33 @@ on_each_seed! {
     openproject_with_a_marker: OpenProject, Filterable;
     openproject_with_a_marker_that_lists_cannot_be_filtered_by: OpenProject, Plain;
     leantime: Leantime, None;
+}
+
+/// The list of everything that a key can see may be more than can be read at once, today and tomorrow.
+#[tokio::test]
+async fn a_create_that_cannot_be_looked_for_is_left_to_a_person_and_holds_up_nothing_else() {
+    let mut dice = Dice(7);
+    let case = Case::new(Tool::Leantime, Marker::None, &mut dice).await;
+    case.run_with(Fault::LoseAnswer, &mut dice).await;
+    let created = case.items();
+    let search = CallMatcher::any().rpc("Users.getUser").rpc("Tickets.getAll");
+    let faults = case.world.leantime.faults();
+    faults.inject(FaultRule::new(search, Fault::TruncateJson));
+    case.world
+        .leantime
+        .edit_ticket(case.world.leantime.tickets()[0].id, |_| {});
+    for _ in 0..2 {
+        case.clock.0.fetch_add(LATER, Ordering::Relaxed);
+        let run = case.world.sync(case.connection()).await;
+        assert!(
+            matches!(run.state, RunState::Completed | RunState::Partial),
+            "{:?}: {:?}",
+            run.state,
+            run.error_message
+        );
+    }
+    let hub = Hub::new(Arc::clone(&case.world.store));
+    let waiting = hub.uncertain(None).await.unwrap();
+    assert_eq!(waiting.len(), case.tasks.len(), "{waiting:#?}");
+    assert_eq!(case.items(), created, "nothing is sent again");
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use super::RunError;
 use super::recover::closing;
 use super::session::Session;
-use crate::connection::FindCreated;
+use crate::connection::{ConnectionError, ConnectionErrorKind as Kind, FindCreated};
 use crate::model::{
     ExternalId, Field, Intent, IntentField, IntentOperation, Link, LinkState, Mapping, RemoteBase, RemoteTask, Rule,
     SkipReason, TaskId, Timestamp, text,
@@ -44,7 +44,8 @@ impl Session {
                 open.push((intent, mapping));
             }
         }
-        let found = self.newer_of_ours(&open).await?;
+        let Search { found, failed } = self.newer_of_ours(&open).await?;
+        let open = self.without_failed(open, &failed).await?;
         let open = self.settle_marked(open, &found, &mut taken).await?;
         let mut rest = Vec::new();
         for (index, (intent, mapping)) in open.iter().enumerate() {
@@ -127,8 +128,36 @@ impl Session {
         Ok(rest)
     }
 
+    /// Where the tool gives no usable answer to the search, it will give none tomorrow either: such creates are for a person.
+    /// Where it does not let us look, it may later. The rest of the run goes on. Answers the creates that were looked for.
+    async fn without_failed<'a>(
+        &mut self,
+        creates: Vec<Create<'a>>,
+        failed: &BTreeMap<ExternalId, ConnectionError>,
+    ) -> Result<Vec<Create<'a>>, RunError> {
+        let mut rest = Vec::new();
+        for (intent, mapping) in creates {
+            let error = match &intent.operation {
+                IntentOperation::Create { project, .. } => failed.get(project),
+                _ => None,
+            };
+            match error {
+                None => rest.push((intent, mapping)),
+                Some(error) if matches!(error.kind(), Kind::Forbidden | Kind::NotFound) => {
+                    let words = "the tool does not let us look for it".to_owned();
+                    self.leave(&intent, SkipReason::Unsettled, words);
+                }
+                Some(error) => {
+                    let reason = format!("it could not be looked for in the tool ({error}); look and decide");
+                    self.hold(&intent, reason).await?;
+                }
+            }
+        }
+        Ok(rest)
+    }
+
     /// What our user made since the oldest of these creates: asked for once for each project.
-    async fn newer_of_ours(&self, creates: &[Create<'_>]) -> Result<BTreeMap<ExternalId, RemoteTask>, RunError> {
+    async fn newer_of_ours(&self, creates: &[Create<'_>]) -> Result<Search, RunError> {
         let mut requests: BTreeMap<ExternalId, FindCreated> = BTreeMap::new();
         for (intent, _) in creates {
             let IntentOperation::Create {
@@ -147,13 +176,17 @@ impl Session {
             request.after = older(request.after.take(), greatest_seen.as_ref());
             request.markers.extend(marked.then_some(intent.id));
         }
-        let mut found = BTreeMap::new();
-        for request in requests.into_values() {
-            for item in self.connection.find_created(request).await? {
-                found.insert(item.id.clone(), item);
+        let mut search = Search::default();
+        for (project, request) in requests {
+            match self.connection.find_created(request).await {
+                Ok(items) => search
+                    .found
+                    .extend(items.into_iter().map(|item| (item.id.clone(), item))),
+                Err(error) if ends_the_run(error.kind()) => return Err(error.into()),
+                Err(error) => drop(search.failed.insert(project, error)),
             }
         }
-        Ok(found)
+        Ok(search)
     }
 
     async fn adopt(
@@ -192,6 +225,18 @@ impl Session {
         self.commit_settled(intent, unit).await?;
         Ok(())
     }
+}
+
+/// What was found of lost creates, and the projects in which they could not be looked for.
+#[derive(Debug, Default)]
+struct Search {
+    found: BTreeMap<ExternalId, RemoteTask>,
+    failed: BTreeMap<ExternalId, ConnectionError>,
+}
+
+/// What says something of the connection as a whole, or may be otherwise a moment later.
+const fn ends_the_run(kind: Kind) -> bool {
+    kind.is_fatal() || kind.is_transient() || matches!(kind, Kind::LeaseLost)
 }
 
 /// Where to look from to find what was made after either; `None` is the beginning.

@@ -54,6 +54,7 @@ pub async fn check_upgrade(url: &str, options: &PostgresOptions) -> Result<Upgra
         let copy = Schema::new(&format!("magnus_check_{}", uuid::Uuid::new_v4().simple()))?;
         let mut transaction = connection.begin().await.map_err(failed(OPERATION))?;
         execute(&mut transaction, "SET LOCAL statement_timeout TO 0").await?;
+        execute(&mut transaction, "SET LOCAL idle_in_transaction_session_timeout TO 0").await?;
         copy_tables(&mut transaction, &schema, &copy).await?;
         shape::loosen(&mut transaction, &copy, &mut report).await?;
         fill(&mut transaction, &copy, None, &mut report).await?;
@@ -82,6 +83,7 @@ pub async fn upgrade(url: &str, options: &PostgresOptions, sealer: &Sealer) -> R
     let mut report = standing(&mut connection, &schema).await?;
     if report.predecessor {
         execute(&mut connection, "SET statement_timeout TO 0").await?;
+        execute(&mut connection, "SET idle_in_transaction_session_timeout TO 0").await?;
         // One upgrade at a time. The lock goes with the connection.
         sqlx::query("SELECT pg_advisory_lock(hashtextextended($1, 0))")
             .bind(format!("magnus upgrade of {}", schema.name()))
