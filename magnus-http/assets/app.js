@@ -3,7 +3,7 @@
 import { listeners, post, token } from "./api.js";
 import { act, h, show, toast } from "./dom.js";
 import { Listener } from "./events.js";
-import { changed, refresh, refreshSoon, running, state, watch } from "./state.js";
+import { changed, refresh, refreshSoon, state, watch } from "./state.js";
 import { signIn } from "./sign-in.js";
 import { phase, retell } from "./words.js";
 import { board } from "./board.js";
@@ -116,13 +116,17 @@ function told(name, event) {
   if (name === "run.progress") {
     state.live.set(event.run_id, event.progress);
     tellProgress(event);
-    if (running(event.connection_id)) changed("progress");
-    else refreshSoon();
+    if (state.going.get(event.connection_id) !== event.run_id) {
+      state.going.set(event.connection_id, event.run_id);
+      refreshSoon();
+    }
+    changed("progress");
     return;
   }
   if (name === "run.item") return;
   if (name === "run.finished" || name === "run.halted") {
     state.live.delete(event.run_id);
+    if (state.going.get(event.connection_id) === event.run_id) state.going.delete(event.connection_id);
     toldSteps.delete(event.run_id);
     progressWords.textContent = `${event.display_name ?? "A sync"}: ${event.status}`;
   }

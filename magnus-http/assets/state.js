@@ -16,6 +16,8 @@ export const state = {
   runs: undefined,
   /** Progress by run. */
   live: new Map(),
+  /** The run that goes on, by connection: one that takes long is no longer among the newest. */
+  going: new Map(),
   /** Results of tests by connection. */
   tested: new Map(),
   /** Why the last reading failed. */
@@ -70,6 +72,7 @@ async function read() {
     const going = new Set(state.runs.filter((run) => run.status === "started" || run.status === "queued").map((run) => run.id));
     for (const run of state.runs) if (going.has(run.id) && run.progress) state.live.set(run.id, run.progress);
     for (const id of [...state.live.keys()]) if (!going.has(id) && state.runs.some((run) => run.id === id)) state.live.delete(id);
+    for (const [connection, id] of [...state.going]) if (!going.has(id) && state.runs.some((run) => run.id === id)) state.going.delete(connection);
     state.failure = undefined;
   } catch (error) {
     state.failure = error;
@@ -96,5 +99,6 @@ export function refreshSoon() {
 /** The run of a connection that goes on; without one, the one that waits. */
 export function running(connectionId) {
   const of = (status) => state.runs?.find((run) => run.connection_id === connectionId && run.status === status);
-  return of("started") ?? of("queued");
+  const id = state.going.get(connectionId);
+  return of("started") ?? (id && { id, connection_id: connectionId, status: "started" }) ?? of("queued");
 }

@@ -18,7 +18,7 @@ pub(crate) struct Metrics {
 #[derive(Debug, Default)]
 struct Counted {
     /// By method, route and status.
-    requests: BTreeMap<(String, String, u16), u64>,
+    requests: BTreeMap<(&'static str, String, u16), u64>,
     times: Histogram,
     runs: BTreeMap<RunState, u64>,
     items: BTreeMap<&'static str, u64>,
@@ -33,12 +33,9 @@ impl Metrics {
         self.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn request(&self, method: &str, route: &str, status: u16, elapsed: Duration) {
+    pub(crate) fn request(&self, method: &'static str, route: &str, status: u16, elapsed: Duration) {
         let mut counted = self.counted();
-        *counted
-            .requests
-            .entry((method.to_owned(), route.to_owned(), status))
-            .or_default() += 1;
+        *counted.requests.entry((method, route.to_owned(), status)).or_default() += 1;
         counted.times.record(elapsed);
     }
 

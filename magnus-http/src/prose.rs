@@ -43,10 +43,15 @@ static ELEMENTS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
     .into()
 });
 
-/// Renders Markdown, HTML in it included, and takes away whatever could do harm.
+/// How deep elements may lie within each other: to clean one takes as many steps as it lies deep.
+const DEEPEST: usize = 100;
+
+/// Renders Markdown, HTML in it included, and takes away whatever could do harm. It takes up to some ten milliseconds: not for
+/// a thread that others wait for.
 pub(crate) fn html(markdown: &str) -> String {
+    let as_text = || format!("<pre>{}</pre>", ammonia::clean_text(markdown));
     if markdown.len() > LONGEST {
-        return format!("<pre>{}</pre>", ammonia::clean_text(markdown));
+        return as_text();
     }
     let mut options = comrak::Options::default();
     options.extension.autolink = true;
@@ -56,6 +61,10 @@ pub(crate) fn html(markdown: &str) -> String {
     options.render.hardbreaks = true;
     // HTML in the text goes on to the sanitiser, so that what is harmless in it is seen.
     options.render.r#unsafe = true;
+    let rendered = comrak::markdown_to_html(markdown, &options);
+    if depth(&rendered) > DEEPEST {
+        return as_text();
+    }
     Builder::new()
         .tags(ELEMENTS.clone())
         .generic_attributes(HashSet::new())
@@ -63,9 +72,32 @@ pub(crate) fn html(markdown: &str) -> String {
         .url_schemes(HashSet::from(["http", "https", "mailto"]))
         .url_relative(ammonia::UrlRelative::Deny)
         .link_rel(Some("noopener noreferrer nofollow"))
-        .clean(&comrak::markdown_to_html(markdown, &options))
+        .clean(&rendered)
         .to_string()
 }
+
+/// How many elements are open at most, counted as if each were closed by itself.
+fn depth(html: &str) -> usize {
+    let mut open: usize = 0;
+    let mut deepest = 0;
+    for tag in html.split('<').skip(1) {
+        let name: String = tag
+            .chars()
+            .take_while(char::is_ascii_alphanumeric)
+            .map(|letter| letter.to_ascii_lowercase())
+            .collect();
+        if tag.starts_with('/') {
+            open = open.saturating_sub(1);
+        } else if !name.is_empty() && !EMPTY.contains(&name.as_str()) {
+            open += 1;
+            deepest = deepest.max(open);
+        }
+    }
+    deepest
+}
+
+/// Elements that nothing lies within.
+const EMPTY: [&str; 5] = ["br", "hr", "img", "input", "wbr"];
 
 #[cfg(test)]
 mod tests {
@@ -136,5 +168,22 @@ mod tests {
     fn what_is_too_long_is_text() {
         let shown = html(&"<b>x</b> ".repeat(LONGEST));
         assert!(shown.starts_with("<pre>") && !shown.contains("<b>"));
+    }
+
+    #[test]
+    fn what_lies_too_deep_is_text() {
+        for deep in [
+            ">".repeat(LONGEST - 2) + " x",
+            "<div>".repeat(LONGEST / 6) + "x",
+            "> - ".repeat(LONGEST / 5) + "x",
+            "<b><i>".repeat(DEEPEST) + "x",
+        ] {
+            let shown = html(&deep);
+            assert!(shown.starts_with("<pre>"), "{}", &shown[..shown.len().min(80)]);
+        }
+        let quoted = html(&(">".repeat(20) + " twenty voices"));
+        assert_eq!(quoted.matches("<blockquote>").count(), 20);
+        let broken = html(&"a line<br>\n".repeat(500));
+        assert!(broken.starts_with("<p>"), "{}", &broken[..80]);
     }
 }

@@ -8,7 +8,7 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use http::{HeaderName, HeaderValue, Uri, header};
+use http::{HeaderName, HeaderValue, Method, Uri, header};
 use magnus_core::orchestrator::Orchestrator;
 use tracing::Instrument as _;
 use utoipa_axum::router::OpenApiRouter;
@@ -145,6 +145,7 @@ async fn no_sniffing(request: Request, next: Next) -> Response {
 async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let method = request.method().to_string();
+    let label = label(request.method());
     let route = request.extensions().get::<MatchedPath>();
     let route = route.map_or("(none)", |route| route.as_str()).to_owned();
     let id = Uuid::now_v7();
@@ -152,7 +153,16 @@ async fn observe(State(app): State<App>, request: Request, next: Next) -> Respon
     let response = next.run(request).instrument(span.clone()).await;
     let status = response.status().as_u16();
     let elapsed = begun.elapsed();
-    app.metrics.request(&method, &route, status, elapsed);
+    app.metrics.request(label, &route, status, elapsed);
     span.in_scope(|| tracing::debug!(status, ?elapsed, "request {id}: {method} {route}: {status}"));
     response.into_response()
+}
+
+/// A method as it is counted. Anybody may invent further ones, and what is counted is kept.
+fn label(method: &Method) -> &'static str {
+    const KNOWN: [&str; 9] = [
+        "GET", "POST", "PATCH", "DELETE", "PUT", "HEAD", "OPTIONS", "TRACE", "CONNECT",
+    ];
+    let known = KNOWN.into_iter().find(|known| *known == method.as_str());
+    known.unwrap_or("OTHER")
 }

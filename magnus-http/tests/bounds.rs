@@ -7,9 +7,10 @@ mod support;
 use std::sync::Arc;
 
 use axum::body::Body;
-use http::Request;
+use http::{Method, Request};
 use magnus_core::memory::MemoryStore;
 use magnus_testkit::sim::{CallMatcher, Fault, FaultRule, Gate};
+use serde_json::json;
 use support::{Answer, Bench};
 use tower::ServiceExt as _;
 
@@ -91,4 +92,16 @@ impl Bench {
         let request = Request::get(path).body(Body::empty()).unwrap();
         self.app.clone().oneshot(request).await.unwrap()
     }
+}
+
+#[tokio::test]
+async fn what_is_counted_of_invented_methods_is_one_number() {
+    let bench = Bench::new();
+    for number in 0..20 {
+        let method = Method::from_bytes(format!("X{number}").as_bytes()).unwrap();
+        bench.ask(method, "/connections", json!({})).await.is(405);
+    }
+    let counted = bench.get("/metrics").await.is(200).text;
+    assert!(counted.contains("method=\"OTHER\""), "{counted}");
+    assert!(!counted.contains("X7"), "{counted}");
 }

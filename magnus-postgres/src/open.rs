@@ -214,7 +214,10 @@ pub(crate) fn connect_options(url: &str, options: &PostgresOptions) -> Result<Pg
         ("statement_timeout", milliseconds(options.statement_timeout)),
         ("lock_timeout", milliseconds(options.lock_timeout)),
         // A connection that was cut between two statements must not keep its locks.
-        ("idle_in_transaction_session_timeout", milliseconds(options.idle_timeout)),
+        (
+            "idle_in_transaction_session_timeout",
+            milliseconds(options.idle_timeout),
+        ),
         ("timezone", "UTC".to_owned()),
         // Of statements outside of a transaction, too: see `PostgresStore::begin`.
         ("default_transaction_isolation", "read committed".to_owned()),

@@ -105,9 +105,13 @@ pub(crate) async fn story(State(app): State<App>, Id(id): Id<TaskId>) -> Result<
     (status = 200, description = "The description", body = Described)))]
 pub(crate) async fn description(State(app): State<App>, Id(id): Id<TaskId>) -> Result<Json<Described>, Problem> {
     let task = task_of(&app, id).await?;
-    let html = task.description.as_deref().map(prose::html);
+    let Some(description) = task.description else {
+        return Ok(Json(Described { html: None }));
+    };
+    let rendered = tokio::task::spawn_blocking(move || prose::html(&description)).await;
+    let html = rendered.map_err(|error| Problem::new(Kind::Internal, error.to_string()))?;
     Ok(Json(Described {
-        html: html.filter(|html| !html.trim().is_empty()),
+        html: Some(html).filter(|html| !html.trim().is_empty()),
     }))
 }
 
