@@ -36,8 +36,9 @@ pub(crate) struct Listen {
 ///
 /// Server-sent events: `run.queued`, `run.started`, `run.progress`, `run.item`, `run.finished`, `run.halted`, and of tasks
 /// that a model breaks down `breakdown.queued`, `breakdown.started`, `breakdown.finished`, `breakdown.interrupted`,
-/// `breakdown.accepted`, `breakdown.discarded`, which are told once. Changes of a run's state carry an id; who sends the last one received as `Last-Event-ID` is told every change since, in order and
-/// without a gap, also over a restart of the service. Whoever reads too slowly is dropped and may come back like that.
+/// `breakdown.accepted`, `breakdown.discarded`, which are told once. Changes of a run's state carry an id; who sends the last
+/// one received as `Last-Event-ID` is told every change since, in order and without a gap, also over a restart of the service:
+/// those of the last week, for that long they are kept. Whoever reads too slowly is dropped and may come back like that.
 #[utoipa::path(get, path = "/sync/events", tag = "sync", params(
     Listen,
     ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was received"),
