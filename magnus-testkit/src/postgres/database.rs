@@ -106,7 +106,7 @@ impl Database {
     }
 }
 
-async fn connect(url: &str) -> PgConnection {
+pub(super) async fn connect(url: &str) -> PgConnection {
     let options: sqlx::postgres::PgConnectOptions = url.parse().unwrap_or_else(|error| panic!("{url}: {error}"));
     options
         .connect()

@@ -5,6 +5,7 @@
 
 mod database;
 mod program;
+mod rows;
 mod server;
 mod user;
 

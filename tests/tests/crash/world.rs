@@ -1,7 +1,7 @@
 //! Both simulators, the real adapters and a hub, and processes that come and go over them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -25,6 +25,7 @@ use magnus_testkit::sim::leantime::{LeantimeOptions, LeantimeSimulator, Ticket};
 use magnus_testkit::sim::openproject::{OpenProjectOptions, OpenProjectSimulator, WorkPackage};
 use magnus_testkit::transport::RouterTransport;
 use secrecy::SecretString;
+use sqlx::PgPool;
 
 use super::act::{Side, perform};
 use super::scenario::Scenario;
@@ -69,7 +70,56 @@ pub(crate) enum Hub {
 enum Kept {
     Memory(MemoryStore),
     File(tempfile::TempDir),
-    Database(Database, PostgresStore),
+    Server(Arc<OnServer>),
+}
+
+/// A hub on a database server. Making a database takes longer than most runs, so that a world and its forks share one, one
+/// after the other: each fork puts its rows back to what they were at the first.
+struct OnServer {
+    database: Database,
+    kept: tokio::sync::OnceCell<()>,
+    /// That of the process that lived last.
+    pool: Mutex<PgPool>,
+}
+
+impl OnServer {
+    async fn new() -> Self {
+        let database = Database::new().await;
+        let pool = Self::pool(&database).await;
+        Self {
+            database,
+            kept: tokio::sync::OnceCell::new(),
+            pool: Mutex::new(pool),
+        }
+    }
+
+    async fn pool(database: &Database) -> PgPool {
+        let options = PostgresOptions::new().connections(4);
+        let store = PostgresStore::open_with(database.url(), options).await.unwrap();
+        store.pool().clone()
+    }
+
+    /// The hub, with a clock of its own.
+    async fn store(&self, clock: &Arc<SetClock>) -> Arc<dyn TaskStore> {
+        let pool = self.pool.lock().unwrap().clone();
+        let options = PostgresOptions::new().clock(clock.clone());
+        Arc::new(PostgresStore::on_pool(pool, options).await.unwrap())
+    }
+
+    async fn rewind(&self) {
+        if self.kept.initialized() {
+            self.database.restore().await;
+        } else {
+            self.kept.get_or_init(|| self.database.keep()).await;
+        }
+    }
+
+    async fn reopen(&self) {
+        let pool = Self::pool(&self.database).await;
+        let dead = std::mem::replace(&mut *self.pool.lock().unwrap(), pool);
+        // What was under way is over, one way or the other, before anything else is asked.
+        dead.close().await;
+    }
 }
 
 impl Kept {
@@ -77,7 +127,7 @@ impl Kept {
         match hub {
             Hub::Memory => Self::memory(MemoryStore::with_clock(clock.clone())),
             Hub::Sqlite => Self::file(tempfile::tempdir().unwrap(), clock).await,
-            Hub::Postgres => Self::database(Database::new().await, clock).await,
+            Hub::Postgres => Self::server(Arc::new(OnServer::new().await), clock).await,
         }
     }
 
@@ -91,13 +141,12 @@ impl Kept {
         (Self::File(file), store)
     }
 
-    async fn database(database: Database, clock: &Arc<SetClock>) -> (Self, Arc<dyn TaskStore>) {
-        let options = PostgresOptions::new().connections(4).clock(clock.clone());
-        let store = PostgresStore::open_with(database.url(), options).await.unwrap();
-        (Self::Database(database, store.clone()), Arc::new(store))
+    async fn server(server: Arc<OnServer>, clock: &Arc<SetClock>) -> (Self, Arc<dyn TaskStore>) {
+        let store = server.store(clock).await;
+        (Self::Server(server), store)
     }
 
-    /// A hub of its own that holds the same. One on a server cannot be used itself any more.
+    /// A hub that holds the same. One on a server takes the place of this one and of every other fork.
     async fn fork(&self, clock: &Arc<SetClock>) -> (Self, Arc<dyn TaskStore>) {
         match self {
             Self::Memory(memory) => Self::memory(memory.fork(clock.clone())),
@@ -109,9 +158,9 @@ impl Kept {
                 }
                 Self::file(copy, clock).await
             }
-            Self::Database(database, store) => {
-                store.close().await;
-                Self::database(database.copy().await, clock).await
+            Self::Server(server) => {
+                server.rewind().await;
+                Self::server(server.clone(), clock).await
             }
         }
     }
@@ -242,11 +291,15 @@ impl World {
         }
     }
 
-    /// Removes what the server keeps of it; all else goes by itself.
+    /// Removes what a server keeps of it, unless it is a fork; all else goes by itself.
     pub(crate) async fn remove(self) {
-        if let Kept::Database(database, store) = self.kept {
-            store.close().await;
-            database.remove().await;
+        drop(self.store);
+        if let Kept::Server(server) = self.kept
+            && let Some(server) = Arc::into_inner(server)
+        {
+            let pool = server.pool.into_inner().unwrap();
+            pool.close().await;
+            server.database.remove().await;
         }
     }
 
@@ -293,11 +346,9 @@ impl World {
         match &mut self.kept {
             Kept::Memory(_) => {}
             Kept::File(file) => self.store = open(file, &self.clock).await,
-            Kept::Database(database, store) => {
-                let options = PostgresOptions::new().connections(4).clock(self.clock.clone());
-                let dead = std::mem::replace(store, PostgresStore::open_with(database.url(), options).await.unwrap());
-                self.store = Arc::new(store.clone());
-                dead.close().await;
+            Kept::Server(server) => {
+                server.reopen().await;
+                self.store = server.store(&self.clock).await;
             }
         }
     }
