@@ -286,15 +286,14 @@ async fn a_breakdown_is_cancelled() {
     assert_eq!(again["status"], "cancelled", "one that is over stays as it is");
 }
 
-#[tokio::test]
-async fn listeners_are_told_what_happens_to_breakdowns() {
-    let thinking = Thinking::new([]).await;
+/// What a listener is told that asks for nothing older, or for everything, and takes it when a breakdown is over.
+async fn told_of_a_breakdown(thinking: &Thinking, last_event_id: Option<&str>) {
     let task = thinking.task("Move house").await;
-    let request = Request::builder()
-        .method(Method::GET)
-        .uri("/sync/events")
-        .body(Body::empty())
-        .unwrap();
+    let mut request = Request::builder().method(Method::GET).uri("/sync/events");
+    if let Some(id) = last_event_id {
+        request = request.header("last-event-id", id);
+    }
+    let request = request.body(Body::empty()).unwrap();
     let response = tower::ServiceExt::oneshot(thinking.bench.app.clone(), request)
         .await
         .unwrap();
@@ -310,7 +309,8 @@ async fn listeners_are_told_what_happens_to_breakdowns() {
             told.push_str(std::str::from_utf8(&data).unwrap());
         }
     };
-    timeout(PATIENCE, listening).await.unwrap();
+    let listened = timeout(PATIENCE, listening).await;
+    assert!(listened.is_ok(), "with {last_event_id:?}: {told}");
     let names: Vec<&str> = told.lines().filter_map(|line| line.strip_prefix("event: ")).collect();
     let ours: Vec<&str> = names
         .into_iter()
@@ -327,6 +327,19 @@ async fn listeners_are_told_what_happens_to_breakdowns() {
         ]
     );
     assert!(told.contains(&format!("\"job_id\":{id}")) && told.contains("\"status\":\"completed\""));
+}
+
+#[tokio::test]
+async fn listeners_are_told_what_happens_to_breakdowns() {
+    told_of_a_breakdown(&Thinking::new([]).await, None).await;
+}
+
+#[tokio::test]
+async fn listeners_that_have_runs_to_catch_up_with_are_told_what_happens_to_breakdowns_meanwhile() {
+    let thinking = Thinking::new([]).await;
+    thinking.bench.pair(1).await;
+    thinking.bench.act("/sync/all?wait=true").await.is(200);
+    told_of_a_breakdown(&thinking, Some("0")).await;
 }
 
 #[tokio::test]

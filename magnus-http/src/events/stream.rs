@@ -13,7 +13,7 @@ use magnus_core::store::RunEvent;
 use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use utoipa::IntoParams;
 
 use super::feed::{AT_ONCE, Batch, MOST_BEHIND, Told, render};
@@ -72,6 +72,7 @@ pub(crate) async fn listen(
         catching_up: after < newest,
         closing: false,
         dropped: false,
+        unnumbered: VecDeque::new(),
         missed: VecDeque::new(),
         names: Arc::default(),
         batch: Arc::default(),
@@ -101,6 +102,8 @@ struct Listener {
     closing: bool,
     /// Whether it reads too slowly.
     dropped: bool,
+    /// What was told of breakdowns meanwhile: that does not stand in the log.
+    unnumbered: VecDeque<Batch>,
     /// Events of the log that it missed.
     missed: VecDeque<RunEvent>,
     /// The connections as they were called when those were read.
@@ -108,6 +111,20 @@ struct Listener {
     /// What it is being told, and how much of that it was told.
     batch: Batch,
     told: usize,
+}
+
+/// What a listener was told that cannot be read again, apart from the newest batches, which it is going to hear by other ways.
+/// Progress is not of that kind: it is past.
+fn unnumbered(mut told: broadcast::Receiver<Batch>, newest: usize) -> Vec<Batch> {
+    let mut found = Vec::new();
+    while told.len() > newest {
+        match told.try_recv() {
+            Ok(batch) if batch.iter().all(|told| told.name.starts_with("breakdown.")) => found.push(batch),
+            Ok(_) | Err(TryRecvError::Lagged(_)) => {}
+            Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+        }
+    }
+    found
 }
 
 impl Drop for Listener {
@@ -186,10 +203,14 @@ impl Listener {
 
     /// The next event that was missed; `None` once there is none.
     async fn catch_up(&mut self) -> Result<Option<Batch>, Problem> {
+        if let Some(batch) = self.unnumbered.pop_front() {
+            return Ok(Some(batch));
+        }
         let store = Arc::clone(&self.app.options.store);
         if self.missed.is_empty() {
             // What is told meanwhile stands in the log, too: a long way to catch up is not slowness.
-            self.live = self.app.feed.subscribe();
+            let live = std::mem::replace(&mut self.live, self.app.feed.subscribe());
+            self.unnumbered.extend(unnumbered(live, self.live.len()));
             self.missed = store.run_events(self.after, AT_ONCE).await?.into();
             self.names = Arc::new(names(store.as_ref()).await?);
         }
