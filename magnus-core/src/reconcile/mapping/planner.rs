@@ -217,9 +217,14 @@ fn held(merge: &ItemMerge) -> Option<Reason> {
         .next()?
         .parse()
         .unwrap_or(SkipReason::Conflict);
+    // The code stands before all words.
+    let once = |note: &str| match note.split_once(": ") {
+        Some((of_note, words)) if of_note == code.as_str() => words.to_owned(),
+        _ => note.to_owned(),
+    };
     let words: Vec<String> = notes
         .iter()
-        .map(|(change, note)| format!("{}: {note}", change.field))
+        .map(|(change, note)| format!("{}: {}", change.field, once(note)))
         .collect();
     Some(code.because(words.join("; ")))
 }
