@@ -10,6 +10,7 @@ use sqlx::types::Json;
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
+use super::secret_names::{is_secret, is_suspicious};
 use super::{OPERATION, Upgrade, scrub};
 use crate::columns::{Columns, to_jsonb};
 use crate::error::failed;
@@ -19,9 +20,6 @@ const TABLE: &str = "magnus_pm_connections";
 
 /// Under which names the settings held the API key, the most likely first.
 const API_KEYS: [&str; 6] = ["api_key", "apikey", "api_token", "access_token", "token", "key"];
-
-/// Parts of names under which a secret stands.
-const SECRET_WORDS: [&str; 6] = ["key", "token", "secret", "password", "passwd", "authorization"];
 
 /// What a row's settings come to.
 #[derive(Debug, Default, PartialEq)]
@@ -75,6 +73,11 @@ pub(super) async fn seal(
             .filter(|hook| !hook.is_empty())
         {
             put(connection, schema, sealer, id, "webhook_secret", &hook).await?;
+            sqlx::query(schema.sql("UPDATE {hub}.magnus_pm_connections SET webhook_secret = NULL WHERE id = $1"))
+                .bind(id.as_uuid())
+                .execute(&mut *connection)
+                .await
+                .map_err(failed(OPERATION))?;
             all.insert(hook);
             hooks += 1;
         }
@@ -128,15 +131,18 @@ async fn put(
 
 /// Sorts a predecessor's settings.
 fn sort(config: Value) -> Sorted {
-    let Value::Object(mut config) = config else {
-        return Sorted {
-            rest: if config.is_null() {
-                Value::Object(Map::new())
-            } else {
-                config
-            },
-            ..Sorted::default()
-        };
+    let mut config = match unwrapped(config) {
+        Value::Null => Map::new(),
+        Value::Object(config) => config,
+        mut other => {
+            let mut secrets = BTreeSet::new();
+            take_secrets_in(&mut other, &mut secrets);
+            return Sorted {
+                secrets,
+                rest: other,
+                ..Sorted::default()
+            };
+        }
     };
     let mut sorted = Sorted {
         api_key: api_key(&config),
@@ -158,6 +164,17 @@ fn sort(config: Value) -> Sorted {
     sorted
 }
 
+/// Settings that were written as a text within JSON.
+fn unwrapped(config: Value) -> Value {
+    match &config {
+        Value::String(text) => match serde_json::from_str(text) {
+            Ok(inner @ (Value::Object(_) | Value::Array(_))) => inner,
+            _ => config,
+        },
+        _ => config,
+    }
+}
+
 fn api_key(config: &Map<String, Value>) -> Option<String> {
     let credentials = config.get("credentials").and_then(Value::as_object);
     [Some(config), credentials].into_iter().flatten().find_map(|place| {
@@ -172,12 +189,13 @@ fn api_key(config: &Map<String, Value>) -> Option<String> {
 /// Takes out whatever is called like a secret, at any depth.
 fn take_secrets(object: &mut Map<String, Value>, secrets: &mut BTreeSet<String>) {
     object.retain(|name, value| {
-        let name = name.to_lowercase();
-        let is_secret = SECRET_WORDS.iter().any(|word| name.contains(word));
-        if is_secret {
-            collect_texts(value, secrets);
+        // Further settings may stand beside a key; each of them is called something.
+        let is_group = value.is_object() && name.eq_ignore_ascii_case("credentials");
+        let drops = is_suspicious(name) && !is_group;
+        if drops {
+            collect_secrets(name, value, secrets);
         }
-        !is_secret
+        !drops
     });
     for value in object.values_mut() {
         take_secrets_in(value, secrets);
@@ -192,13 +210,20 @@ fn take_secrets_in(value: &mut Value, secrets: &mut BTreeSet<String>) {
     }
 }
 
-fn collect_texts(value: &Value, texts: &mut BTreeSet<String>) {
+/// Collects what is a secret, of what stands under a suspicious name.
+fn collect_secrets(name: &str, value: &Value, secrets: &mut BTreeSet<String>) {
     match value {
-        Value::String(text) if !text.trim().is_empty() => {
-            texts.insert(text.trim().to_owned());
+        Value::String(text) if !text.trim().is_empty() && is_secret(name, text.trim()) => {
+            secrets.insert(text.trim().to_owned());
         }
-        Value::Array(values) => values.iter().for_each(|value| collect_texts(value, texts)),
-        Value::Object(object) => object.values().for_each(|value| collect_texts(value, texts)),
+        Value::Array(values) => values.iter().for_each(|value| collect_secrets(name, value, secrets)),
+        Value::Object(object) => {
+            for (inner, value) in object {
+                // What is within a secret is one, unless its own name says otherwise.
+                let name = if is_suspicious(inner) { inner } else { name };
+                collect_secrets(name, value, secrets);
+            }
+        }
         _ => {}
     }
 }
@@ -237,5 +262,27 @@ mod tests {
     fn settings_that_are_no_object_are_no_failure() {
         assert_eq!(sort(Value::Null).rest, json!({}));
         assert_eq!(sort(json!([1])).rest, json!([1]));
+        assert_eq!(sort(json!("no JSON")).rest, json!("no JSON"));
+    }
+
+    #[test]
+    fn settings_within_a_text_or_a_list_lose_their_secrets_too() {
+        let sorted = sort(json!(r#"{"api_key": "canary-1", "conflicts": "hub_wins"}"#));
+        assert_eq!(sorted.api_key.as_deref(), Some("canary-1"));
+        assert_eq!(Value::Object(sorted.options), json!({"conflicts": "hub_wins"}));
+        let sorted = sort(json!([{"api_key": "canary-1", "user": "ed"}]));
+        assert_eq!(sorted.rest, json!([{"user": "ed"}]));
+        assert!(sorted.secrets.contains("canary-1"));
+    }
+
+    #[test]
+    fn words_that_people_use_are_not_wiped_from_their_texts() {
+        let sorted = sort(json!({
+            "api_key": "canary-1", "project_key": "PLATFORM", "keywords": ["marketing"],
+            "token_url": "https://op.example/oauth/token", "credentials": "canary-2",
+        }));
+        let secrets: Vec<&str> = sorted.secrets.iter().map(String::as_str).collect();
+        assert_eq!(secrets, ["canary-1", "canary-2"]);
+        assert_eq!(sorted.rest, json!({}));
     }
 }

@@ -9,6 +9,7 @@ mod keys;
 mod report;
 mod rows;
 mod scrub;
+mod secret_names;
 mod shape;
 mod titles;
 
