@@ -105,8 +105,9 @@ pub(crate) async fn is_up_to_date(connection: &mut PgConnection, schema: &Schema
 
 /// Whether tables of the predecessor lie in the schema that were not upgraded yet.
 pub(crate) async fn is_predecessor(connection: &mut PgConnection, schema: &Schema) -> Result<bool, StoreError> {
-    let begun = !applied(connection, schema).await?.is_empty();
-    Ok(!begun && has_table(connection, schema, "magnus_pm_connections").await?)
+    // In this order: another process may be making the tables now. Once they are seen, so is that they are its own.
+    let there = has_table(connection, schema, "magnus_pm_connections").await?;
+    Ok(there && applied(connection, schema).await?.is_empty())
 }
 
 pub(crate) async fn has_table(connection: &mut PgConnection, schema: &Schema, table: &str) -> Result<bool, StoreError> {

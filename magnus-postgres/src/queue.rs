@@ -54,6 +54,17 @@ impl GraphileQueue {
         };
         // Instances that start at once would get into each other's way. The lock goes with the transaction.
         let mut lock = store.begin(OPERATION).await?;
+        // It waits for others, and then for the tables, however long that takes.
+        for unlimited in [
+            "SET LOCAL lock_timeout = 0",
+            "SET LOCAL statement_timeout = 0",
+            "SET LOCAL idle_in_transaction_session_timeout = 0",
+        ] {
+            sqlx::query(unlimited)
+                .execute(&mut *lock)
+                .await
+                .map_err(failed(OPERATION))?;
+        }
         sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))")
             .bind(format!("magnus queue {}", queue.schema.name()))
             .execute(&mut *lock)

@@ -1,9 +1,10 @@
 //! The run log: what is queued, claimed, ended and taken up.
 
 use async_trait::async_trait;
-use magnus_core::model::{Run, RunId, RunReport, RunRequest, RunState, Timestamp};
+use magnus_core::model::{ConnectionId, Run, RunId, RunReport, RunRequest, RunState, Timestamp};
 use magnus_core::store::{Enqueued, Fence, RunStore, StoreError, StoreErrorKind};
 use sqlx::PgConnection;
+use sqlx::postgres::PgRow;
 
 use crate::PostgresStore;
 use crate::columns::text;
@@ -155,7 +156,7 @@ impl RunStore for PostgresStore {
         .fetch_all(&mut *transaction)
         .await
         .map_err(failed(OPERATION))?;
-        let mut runs: Vec<Run> = rows.iter().map(from_row).collect::<Result<_, _>>()?;
+        let mut runs = readable(&rows);
         for run in &mut runs {
             interrupt(&mut transaction, self, run, now, OPERATION).await?;
         }
@@ -195,8 +196,43 @@ impl RunStore for PostgresStore {
             ))
             .fetch_all(self.pool())
         )?;
+        Ok(readable(&rows))
+    }
+
+    async fn recent_runs_of(&self, connection: ConnectionId, limit: usize) -> Result<Vec<Run>, StoreError> {
+        let rows = patiently!(
+            "read runs",
+            sqlx::query(self.sql(
+                "SELECT * FROM {hub}.magnus_sync_log WHERE connection_id = $1 ORDER BY queued_at DESC, id DESC LIMIT $2",
+            ))
+            .bind(connection.as_uuid())
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(self.pool())
+        )?;
         rows.iter().map(from_row).collect()
     }
+
+    async fn asked_by_person(&self, connection: ConnectionId) -> Result<bool, StoreError> {
+        patiently!(
+            "read runs",
+            sqlx::query_scalar(self.sql(ASKED_BY_PERSON))
+                .bind(connection.as_uuid())
+                .fetch_one(self.pool())
+        )
+    }
+}
+
+/// Whether a person ever asked for a run of a connection.
+pub(crate) const ASKED_BY_PERSON: &str = "
+    SELECT EXISTS (SELECT 1 FROM {hub}.magnus_sync_log
+                   WHERE connection_id = $1 AND request ->> 'trigger' = 'manual')";
+
+/// Those of the runs that can be read. Another one is told of and left out: it must not keep other connections from running.
+fn readable(rows: &[PgRow]) -> Vec<Run> {
+    let told = |error: &StoreError| tracing::error!(%error, "a run in the log cannot be read and is left out");
+    rows.iter()
+        .filter_map(|row| from_row(row).inspect_err(told).ok())
+        .collect()
 }
 
 /// Queues a run, or lets the request join the one that is queued.

@@ -14,6 +14,7 @@ use crate::columns::{Columns, text};
 use crate::error::{failed, patiently};
 use crate::open::finish;
 use crate::run_rows::BRIEF;
+use crate::runs::ASKED_BY_PERSON;
 use crate::schema::Schema;
 use crate::{PostgresStore, run_rows, search, standing};
 
@@ -86,14 +87,11 @@ impl ServiceStore for PostgresStore {
         .fetch_optional(&mut *transaction)
         .await
         .map_err(failed(OPERATION))?;
-        let asked_by_person: bool = sqlx::query_scalar(self.sql(
-            "SELECT EXISTS (SELECT 1 FROM {hub}.magnus_sync_log
-                            WHERE connection_id = $1 AND request ->> 'trigger' = 'manual')",
-        ))
-        .bind(id)
-        .fetch_one(&mut *transaction)
-        .await
-        .map_err(failed(OPERATION))?;
+        let asked_by_person: bool = sqlx::query_scalar(self.sql(ASKED_BY_PERSON))
+            .bind(id)
+            .fetch_one(&mut *transaction)
+            .await
+            .map_err(failed(OPERATION))?;
         let states: Vec<String> = sqlx::query_scalar(self.sql(
             "SELECT status FROM {hub}.magnus_sync_log WHERE connection_id = $1 AND status NOT IN ('queued', 'started')
              ORDER BY queued_at DESC, id DESC LIMIT $2",

@@ -42,9 +42,10 @@ pub(crate) async fn counts(store: &PostgresStore) -> Result<Vec<ConnectionCounts
         "count links and conflicts",
         sqlx::query(store.sql(
             "SELECT connection.id AS connection_id,
-                    (SELECT count(*) FROM {hub}.magnus_task_mappings WHERE connection_id = connection.id) AS links,
                     (SELECT count(*) FROM {hub}.magnus_task_mappings
-                     WHERE connection_id = connection.id AND state = 'live') AS linked,
+                     WHERE connection_id = connection.id AND set_aside IS NULL) AS links,
+                    (SELECT count(*) FROM {hub}.magnus_task_mappings
+                     WHERE connection_id = connection.id AND state = 'live' AND set_aside IS NULL) AS linked,
                     (SELECT count(*) FROM {hub}.magnus_sync_conflicts
                      WHERE connection_id = connection.id AND status = 'pending'
                        AND link_id IS NOT NULL AND field IS NOT NULL) AS conflicts

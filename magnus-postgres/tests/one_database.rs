@@ -5,10 +5,10 @@
 use std::time::Duration;
 
 use magnus_core::connection::Outcome;
-use magnus_core::model::{ConnectionSettings, Project, RunRequest, Task, ToolName};
+use magnus_core::model::{ConnectionSettings, ExternalId, Link, Mapping, Project, Run, RunRequest, Task, ToolName};
 use magnus_core::store::{
-    Changeset, Fence, HubStore, LeaseAnswer, LeaseStore, ProjectWrite, RunStore, SettingsStore, StoreErrorKind,
-    TaskQuery, TaskStore, TaskWrite, Unit,
+    Changeset, Fence, HubStore, LeaseAnswer, LeaseStore, LinkWrite, MappingWrite, ProjectWrite, RunStore, ServiceStore,
+    SettingsStore, StoreErrorKind, TaskQuery, TaskStore, TaskWrite, Unit,
 };
 use magnus_postgres::{PostgresOptions, PostgresStore};
 use magnus_testkit::postgres::Database;
@@ -403,5 +403,79 @@ async fn closed_hub_and_absent_server_answer_with_an_error() {
         .await
         .unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    database.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_cannot_be_read_stands_in_the_way_of_its_own_connection_only() {
+    let database = Database::new().await;
+    let store = open(&database).await;
+    let mut runs = Vec::new();
+    for name in ["Sound", "Broken"] {
+        let now = chrono::Utc::now();
+        let settings = ConnectionSettings::new(ToolName::new("leantime"), name, "https://example.org", now);
+        let connection = store.save_connection(settings).await.unwrap().id;
+        runs.push(store.enqueue_run(RunRequest::new(connection)).await.unwrap().run);
+    }
+    let [sound, broken] = &runs[..] else { unreachable!() };
+    let mut raw = database.connect().await;
+    let spoil = format!(
+        "UPDATE magnus_sync_log SET request = '{{\"trigger\": \"magic\"}}' WHERE id = '{}'",
+        broken.id
+    );
+    execute(&mut raw, &spoil).await;
+    let ids = |runs: Vec<Run>| runs.into_iter().map(|run| run.id).collect::<Vec<_>>();
+    assert_eq!(ids(store.unfinished_runs().await.unwrap()), [sound.id]);
+    let error = store.run(broken.id).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Corrupt, "{error}");
+    let again = store.enqueue_run(RunRequest::new(broken.connection_id)).await;
+    assert_eq!(again.unwrap_err().kind(), StoreErrorKind::Corrupt);
+    // Their processes are gone.
+    let go = "UPDATE magnus_sync_log SET status = 'started', started_at = queued_at";
+    execute(&mut raw, go).await;
+    assert_eq!(ids(store.interrupt_abandoned().await.unwrap()), [sound.id]);
+    store.close().await;
+    database.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_that_an_upgrade_set_aside_are_not_counted() {
+    let database = Database::new().await;
+    let store = open(&database).await;
+    let project = add_project(&store).await;
+    let connection = store.save_connection(board()).await.unwrap().id;
+    let mapping = Mapping::new(connection, ExternalId::new("7").unwrap(), "Moon", project.id);
+    let mapped = Changeset {
+        mappings: vec![MappingWrite {
+            mapping: mapping.clone(),
+            expected: None,
+        }],
+        ..Changeset::new()
+    };
+    store.commit(Fence::Hub, mapped).await.unwrap();
+    for number in ["1", "2"] {
+        let now = chrono::Utc::now();
+        let task = Task::new(project.id, number, now);
+        store
+            .commit(Fence::Hub, insert(std::slice::from_ref(&task)))
+            .await
+            .unwrap();
+        let link = Link::new(&mapping, task.id, ExternalId::new(number).unwrap(), now);
+        let unit = Unit {
+            links: vec![LinkWrite {
+                link: Box::new(link),
+                expected: None,
+            }],
+            ..Unit::default()
+        };
+        store.commit(Fence::Hub, Changeset::of(vec![unit])).await.unwrap();
+    }
+    let mut raw = database.connect().await;
+    let set_aside = "UPDATE magnus_task_mappings SET set_aside = 'doubled' WHERE external_task_id = '2'";
+    execute(&mut raw, set_aside).await;
+    let counts = store.connection_counts().await.unwrap();
+    let counted: Vec<(u64, u64)> = counts.iter().map(|one| (one.linked, one.unlinked)).collect();
+    assert_eq!(counted, [(1, 0)]);
+    store.close().await;
     database.remove().await;
 }

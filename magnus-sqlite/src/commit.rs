@@ -59,8 +59,9 @@ impl TaskStore for SqliteStore {
 
 impl SqliteStore {
     async fn commit_now(&self, fence: Fence, changeset: Changeset) -> Result<CommitOutcome, StoreError> {
-        let now = self.now();
         let mut transaction = self.begin(OPERATION).await?;
+        // Read once it is our turn: a lease that ran out while we waited for it is not good any more.
+        let now = self.now();
         // Before the fence: what was committed stays committed, whoever has the lease by now.
         if let Some(outcome) = committed_before(&mut transaction, &changeset).await? {
             return Ok(outcome);

@@ -61,8 +61,8 @@ impl RunStore for SqliteStore {
             ));
         };
         self.aside(OPERATION, move |store| async move {
-            let now = store.now();
             let mut transaction = store.begin(OPERATION).await?;
+            let now = store.now();
             check_fence(&mut transaction, &fence, now, OPERATION).await?;
             forget_old_changesets(&mut transaction, now).await?;
             forget_old_events(&mut transaction, now).await?;
@@ -182,8 +182,41 @@ impl RunStore for SqliteStore {
                 .fetch_all(self.readers())
                 .await
                 .map_err(failed("read runs"))?;
+        Ok(readable(&rows))
+    }
+
+    async fn recent_runs_of(&self, connection: ConnectionId, limit: usize) -> Result<Vec<Run>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT * FROM magnus_sync_log WHERE connection_id = ? ORDER BY queued_at DESC, id DESC LIMIT ?",
+        )
+        .bind(connection.to_string())
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(self.readers())
+        .await
+        .map_err(failed("read runs"))?;
         rows.iter().map(from_row).collect()
     }
+
+    async fn asked_by_person(&self, connection: ConnectionId) -> Result<bool, StoreError> {
+        sqlx::query_scalar(ASKED_BY_PERSON)
+            .bind(connection.to_string())
+            .fetch_one(self.readers())
+            .await
+            .map_err(failed("read runs"))
+    }
+}
+
+/// Whether a person ever asked for a run of a connection.
+pub(crate) const ASKED_BY_PERSON: &str = "
+    SELECT EXISTS (SELECT 1 FROM magnus_sync_log
+                   WHERE connection_id = ? AND json_extract(request, '$.trigger') = 'manual')";
+
+/// Those of the runs that can be read. Another one is told of and left out: it must not keep other connections from running.
+fn readable(rows: &[SqliteRow]) -> Vec<Run> {
+    let told = |error: &StoreError| tracing::error!(%error, "a run in the log cannot be read and is left out");
+    rows.iter()
+        .filter_map(|row| from_row(row).inspect_err(told).ok())
+        .collect()
 }
 
 pub(crate) fn from_row(row: &SqliteRow) -> Result<Run, StoreError> {
@@ -214,7 +247,7 @@ async fn abandoned(executor: impl SqliteExecutor<'_>, now: Timestamp) -> Result<
     .fetch_all(executor)
     .await
     .map_err(failed("interrupt runs"))?;
-    rows.iter().map(from_row).collect()
+    Ok(readable(&rows))
 }
 
 async fn run_by_id(connection: &mut SqliteConnection, id: RunId) -> Result<Option<Run>, StoreError> {

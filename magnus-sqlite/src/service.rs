@@ -14,7 +14,7 @@ use crate::columns::Columns;
 use crate::error::failed;
 use crate::instant::to_text;
 use crate::open::finish;
-use crate::runs::BRIEF;
+use crate::runs::{ASKED_BY_PERSON, BRIEF};
 use crate::{SqliteStore, runs, search, standing};
 
 #[async_trait]
@@ -78,14 +78,11 @@ impl ServiceStore for SqliteStore {
         .fetch_optional(&mut *transaction)
         .await
         .map_err(failed(OPERATION))?;
-        let asked_by_person: bool = sqlx::query_scalar(
-            "SELECT EXISTS (SELECT 1 FROM magnus_sync_log
-                            WHERE connection_id = ? AND json_extract(request, '$.trigger') = 'manual')",
-        )
-        .bind(&id)
-        .fetch_one(&mut *transaction)
-        .await
-        .map_err(failed(OPERATION))?;
+        let asked_by_person: bool = sqlx::query_scalar(ASKED_BY_PERSON)
+            .bind(&id)
+            .fetch_one(&mut *transaction)
+            .await
+            .map_err(failed(OPERATION))?;
         let states: Vec<String> = sqlx::query_scalar(
             "SELECT status FROM magnus_sync_log WHERE connection_id = ? AND status NOT IN ('queued', 'started')
              ORDER BY queued_at DESC, id DESC LIMIT ?",

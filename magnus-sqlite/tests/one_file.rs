@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use magnus_core::model::{ConnectionSettings, Project, RunRequest, Task, ToolName};
+use magnus_core::model::{ConnectionSettings, Project, Run, RunRequest, Task, ToolName};
 use magnus_core::store::{
     Changeset, Fence, HubStore, LeaseAnswer, LeaseStore, ProjectWrite, RunStore, SettingsStore, StoreErrorKind,
     TaskQuery, TaskStore, TaskWrite, Unit,
@@ -151,6 +151,39 @@ async fn row_that_cannot_be_read_is_an_error_that_names_it() {
             assert!(text.contains(column) && text.contains(&task.id.to_string()), "{text}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_run_that_cannot_be_read_stands_in_the_way_of_its_own_connection_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("hub.db");
+    let store = open(&path).await;
+    let mut runs = Vec::new();
+    for name in ["Sound", "Broken"] {
+        let now = chrono::Utc::now();
+        let settings = ConnectionSettings::new(ToolName::new("leantime"), name, "https://example.org", now);
+        let connection = store.save_connection(settings).await.unwrap().id;
+        runs.push(store.enqueue_run(RunRequest::new(connection)).await.unwrap().run);
+    }
+    let [sound, broken] = &runs[..] else { unreachable!() };
+    let mut raw = raw(&path).await;
+    sqlx::query("UPDATE magnus_sync_log SET request = '{\"trigger\": \"magic\"}' WHERE id = ?")
+        .bind(broken.id.to_string())
+        .execute(&mut raw)
+        .await
+        .unwrap();
+    let ids = |runs: Vec<Run>| runs.into_iter().map(|run| run.id).collect::<Vec<_>>();
+    assert_eq!(ids(store.unfinished_runs().await.unwrap()), [sound.id]);
+    let error = store.run(broken.id).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Corrupt, "{error}");
+    let again = store.enqueue_run(RunRequest::new(broken.connection_id)).await;
+    assert_eq!(again.unwrap_err().kind(), StoreErrorKind::Corrupt);
+    // Their processes are gone.
+    sqlx::query("UPDATE magnus_sync_log SET status = 'started', started_at = queued_at")
+        .execute(&mut raw)
+        .await
+        .unwrap();
+    assert_eq!(ids(store.interrupt_abandoned().await.unwrap()), [sound.id]);
 }
 
 #[tokio::test]

@@ -340,7 +340,7 @@ impl Session {
             return refuse(nothing());
         };
         // Newest first; this run itself is `started`.
-        let recent = self.store.recent_runs(LOOK_BACK).await?;
+        let recent = self.store.recent_runs_of(request.connection_id, LOOK_BACK).await?;
         let mut newer = recent.iter().take_while(|run| run.id != id);
         if let Some(newer) = newer.find(|run| supersedes(run, &halted)) {
             return refuse(format!(

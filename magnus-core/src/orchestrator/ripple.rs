@@ -4,9 +4,6 @@ use super::shared::Shared;
 use crate::engine::RunError;
 use crate::model::{ConnectionId, Run, RunRequest, RunState, SyncFrequency, Trigger};
 
-/// How far back the log is searched for a connection's newest run.
-const LOOK_BACK: usize = 200;
-
 /// Queues runs of the connections that a run made due. A failure leaves them due, which the next run sees to.
 pub(super) async fn follow_up(shared: &Shared, run: &Run) {
     if shared.stopping.closed.is_cancelled() || run.request.round >= RunRequest::LAST_ROUND {
@@ -22,10 +19,8 @@ async fn queue_due(shared: &Shared, round: u32) -> Result<(), RunError> {
     if due.is_empty() {
         return Ok(());
     }
-    let recent = shared.store.recent_runs(LOOK_BACK).await?;
     for connection in due {
-        let newest = recent.iter().find(|run| run.connection_id == connection);
-        if may_follow(shared, connection, newest).await? {
+        if may_follow(shared, connection).await? {
             let request = RunRequest::new(connection).trigger(Trigger::Ripple);
             shared.enqueue(request.round(round)).await?;
         }
@@ -35,13 +30,17 @@ async fn queue_due(shared: &Shared, round: u32) -> Result<(), RunError> {
 
 /// A connection is run by itself only if a person let it run before, did not reserve every run, and no guard waits for
 /// a person.
-async fn may_follow(shared: &Shared, connection: ConnectionId, newest: Option<&Run>) -> Result<bool, RunError> {
+async fn may_follow(shared: &Shared, connection: ConnectionId) -> Result<bool, RunError> {
     let Some(settings) = shared.store.connection(connection).await? else {
         return Ok(false);
     };
     let by_itself = settings.enabled && settings.frequency != SyncFrequency::Manual;
-    let has_run = newest.is_some_and(|run| run.state != RunState::Halted);
-    if !by_itself || !has_run {
+    if !by_itself {
+        return Ok(false);
+    }
+    let newest = shared.store.recent_runs_of(connection, 1).await?;
+    let has_run = newest.first().is_some_and(|run| run.state != RunState::Halted);
+    if !has_run || !shared.store.asked_by_person(connection).await? {
         return Ok(false);
     }
     let allowed = shared

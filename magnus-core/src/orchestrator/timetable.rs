@@ -10,7 +10,7 @@ use super::{Orchestrator, RunHandle};
 use crate::clock::Clock;
 use crate::engine::{RunError, RunErrorKind};
 use crate::model::{ConnectionId, RunId, RunRequest, SyncFrequency, Trigger};
-use crate::store::ServiceStore;
+use crate::store::{ServiceStore, StoreErrorKind};
 
 /// How often the schedules are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -50,7 +50,14 @@ impl Orchestrator {
         super::recovery::wake_what_is_queued(&self.shared).await?;
         let mut started = Vec::new();
         for settings in store.connections().await? {
-            let digest = store.run_digest(settings.id).await?;
+            let digest = match store.run_digest(settings.id).await {
+                Ok(digest) => digest,
+                Err(error) if error.kind() == StoreErrorKind::Corrupt => {
+                    tracing::warn!(connection = %settings.id, %error, "the schedule of a connection cannot be looked at");
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
             let NextRun::At(due) = next_run(&settings, &digest) else {
                 continue;
             };

@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use crate::model::{
     Conflict, ConflictId, ConnectionId, ConnectionSettings, ExternalId, HistoryEntry, Intent, IntentId, ItemFailure,
     Link, LinkId, Mapping, MappingId, Project, ProjectId, Run, RunId, RunReport, RunRequest, RunState, Task, TaskId,
+    Trigger,
 };
 
 pub use breakdown::{BreakdownClaim, BreakdownEnd, BreakdownQuery, BreakdownStore, EnqueuedBreakdown};
@@ -123,9 +124,8 @@ pub trait RunStore: Debug + Send + Sync + 'static {
     /// who decide on what they have read that a run is due, one queues it. A store that processes share must see to that in
     /// one transaction.
     async fn enqueue_run_after(&self, newest: RunId, request: RunRequest) -> Result<Option<Enqueued>, StoreError> {
-        let recent = self.recent_runs(usize::MAX).await?;
-        let of_connection = recent.iter().find(|run| run.connection_id == request.connection_id);
-        if of_connection.is_none_or(|run| run.id != newest) {
+        let recent = self.recent_runs_of(request.connection_id, 1).await?;
+        if recent.first().is_none_or(|run| run.id != newest) {
             return Ok(None);
         }
         self.enqueue_run(request).await.map(Some)
@@ -154,7 +154,7 @@ pub trait RunStore: Debug + Send + Sync + 'static {
     async fn request_cancel(&self, id: RunId) -> Result<Option<Run>, StoreError>;
 
     /// Marks as `interrupted` every `started` run whose connection's lease is free or expired, queues them anew, and answers
-    /// those that were marked.
+    /// those that were marked. One that cannot be read is left out, and logged.
     async fn interrupt_abandoned(&self) -> Result<Vec<Run>, StoreError>;
 
     /// One run.
@@ -163,7 +163,22 @@ pub trait RunStore: Debug + Send + Sync + 'static {
     /// The newest runs, newest first.
     async fn recent_runs(&self, limit: usize) -> Result<Vec<Run>, StoreError>;
 
-    /// All runs that are queued or started, oldest first.
+    /// The newest runs of one connection, newest first. A store that can find them without reading those of the others does so.
+    async fn recent_runs_of(&self, connection: ConnectionId, limit: usize) -> Result<Vec<Run>, StoreError> {
+        let mut runs = self.recent_runs(usize::MAX).await?;
+        runs.retain(|run| run.connection_id == connection);
+        runs.truncate(limit);
+        Ok(runs)
+    }
+
+    /// Whether a person ever asked for a run of this connection: only then is it run by itself.
+    async fn asked_by_person(&self, connection: ConnectionId) -> Result<bool, StoreError> {
+        let runs = self.recent_runs_of(connection, usize::MAX).await?;
+        Ok(runs.iter().any(|run| run.request.trigger == Trigger::Manual))
+    }
+
+    /// All runs that are queued or started, oldest first. One that cannot be read is left out, and logged: it must not keep other
+    /// connections from running.
     async fn unfinished_runs(&self) -> Result<Vec<Run>, StoreError>;
 }
 

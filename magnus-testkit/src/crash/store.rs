@@ -77,6 +77,8 @@ forward! {
         interrupt_abandoned() -> Vec<Run>;
         run(id: RunId) -> Option<Run>;
         recent_runs(limit: usize) -> Vec<Run>;
+        recent_runs_of(connection: ConnectionId, limit: usize) -> Vec<Run>;
+        asked_by_person(connection: ConnectionId) -> bool;
         unfinished_runs() -> Vec<Run>;
     }
     LeaseStore {

@@ -42,20 +42,20 @@ async fn a_connection_that_nobody_ran_or_that_runs_only_when_asked_does_not_foll
     let mut settings = house.store.connection(reserved).await.unwrap().unwrap();
     settings.frequency = SyncFrequency::Manual;
     house.store.save_connection(settings).await.unwrap();
-    let project = house.shared_project(&[a, never, reserved]).await;
+    let unasked = house.connection("unasked").await;
+    let project = house.shared_project(&[a, never, reserved, unasked]).await;
     let orchestrator = house.orchestrator();
-    orchestrator
-        .start(RunRequest::new(reserved))
-        .await
-        .unwrap()
-        .wait()
-        .await
-        .unwrap();
+    // What stands in the log of another program was asked for by nobody here.
+    let by_itself = RunRequest::new(unasked).trigger(Trigger::Schedule);
+    for request in [RunRequest::new(reserved), by_itself] {
+        orchestrator.start(request).await.unwrap().wait().await.unwrap();
+    }
     house.change_hub(a, project, 1);
     orchestrator.start(RunRequest::new(a)).await.unwrap();
     orchestrator.idle().await;
-    assert_eq!((house.calls_of(never), house.calls_of(reserved)), (0, 1));
-    assert_eq!(house.store.due_connections().await.unwrap().len(), 2, "they stay due");
+    let calls = [never, reserved, unasked].map(|connection| house.calls_of(connection));
+    assert_eq!(calls, [0, 1, 1]);
+    assert_eq!(house.store.due_connections().await.unwrap().len(), 3, "they stay due");
 }
 
 #[tokio::test(start_paused = true)]

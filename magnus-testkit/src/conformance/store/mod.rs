@@ -132,7 +132,8 @@ macro_rules! __store_rules {
                 a_run_ends_once,
                 a_queued_run_is_cancelled_at_once_and_a_started_one_is_asked,
                 a_started_run_without_a_lease_is_interrupted,
-                runs_are_listed_by_age;
+                runs_are_listed_by_age,
+                whether_a_person_ever_asked_is_known;
             due:
                 a_changed_task_makes_other_connections_due,
                 a_claim_clears_the_due_mark,

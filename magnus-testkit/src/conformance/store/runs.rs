@@ -369,5 +369,31 @@ pub async fn runs_are_listed_by_age(world: World) -> Checked {
     assert_eq!(listed(world.store.recent_runs(4).await?), ids[..4]);
     assert_eq!(listed(world.store.recent_runs(100).await?), ids);
     assert_eq!(listed(world.store.unfinished_runs().await?), [there, here]);
+    let of_here: Vec<RunId> = ids.iter().copied().filter(|id| *id != there).collect();
+    assert_eq!(listed(world.store.recent_runs_of(world.here, 100).await?), of_here);
+    assert_eq!(listed(world.store.recent_runs_of(world.here, 3).await?), of_here[..3]);
+    assert_eq!(listed(world.store.recent_runs_of(world.there, 100).await?), [there]);
+    assert_eq!(world.store.recent_runs_of(ConnectionId::generate(), 100).await?, []);
+    Ok(())
+}
+
+/// A schedule, a webhook or what another run changed is no person who asks.
+///
+/// # Errors
+/// Whatever the store answers.
+pub async fn whether_a_person_ever_asked_is_known(world: World) -> Checked {
+    for trigger in [Trigger::Schedule, Trigger::Webhook, Trigger::Ripple] {
+        let run = world
+            .store
+            .enqueue_run(RunRequest::new(world.here).trigger(trigger))
+            .await?
+            .run;
+        world.store.request_cancel(run.id).await?;
+        assert!(!world.store.asked_by_person(world.here).await?, "{trigger}");
+    }
+    let run = world.enqueue().await?;
+    world.store.request_cancel(run.id).await?;
+    assert!(world.store.asked_by_person(world.here).await?);
+    assert!(!world.store.asked_by_person(world.there).await?);
     Ok(())
 }
