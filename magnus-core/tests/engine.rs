@@ -74,6 +74,8 @@ async fn rule_10_a_held_conflict_holds_its_field_alone_and_is_written_once() {
     toy.edit(id, Field::Description, &Value::text("tool"));
     let end = bench.sync(0).await;
     assert_eq!(end.report.counts.tasks.conflicted, 1, "{end:?}");
+    let said = &end.report.items[0].detail;
+    assert!(said.starts_with("conflict: description: both sides differ"), "{said}");
     assert_eq!(toy.value(id, Field::Status), Value::Status(Status::Review));
     let before = bench.writes();
     bench.sync(0).await;

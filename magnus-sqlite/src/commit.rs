@@ -282,3 +282,49 @@ impl<'a> Commit<'a> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use futures::FutureExt;
+    use magnus_core::clock::Clock;
+    use magnus_core::model::{ConnectionSettings, Timestamp, ToolName};
+    use magnus_core::store::{LeaseAnswer, LeaseStore, SettingsStore, StoreErrorKind};
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct HandSet(Mutex<Timestamp>);
+
+    impl Clock for HandSet {
+        fn now(&self) -> Timestamp {
+            *self.0.lock().unwrap()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lease_that_runs_out_while_a_commit_waits_for_its_turn_is_fenced() {
+        const TTL: Duration = Duration::from_secs(30);
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("hub.db");
+        let clock = Arc::new(HandSet(Mutex::new(chrono::Utc::now())));
+        let store = SqliteStore::open_with_clock(path.to_str().unwrap(), Arc::<HandSet>::clone(&clock))
+            .await
+            .unwrap();
+        let settings = ConnectionSettings::new(ToolName::new("toy"), "Toy", "https://example.org", clock.now());
+        let connection = store.save_connection(settings).await.unwrap().id;
+        let answer = store.acquire_lease(connection, "somebody".to_owned(), TTL).await;
+        let LeaseAnswer::Granted(lease) = answer.unwrap() else {
+            panic!("nobody else has it")
+        };
+        let another = store.begin("another commit").await.unwrap();
+        let mut waiting = Box::pin(store.commit_now(Fence::Lease(lease), Changeset::new()));
+        assert!(waiting.as_mut().now_or_never().is_none(), "it waits for the other one");
+        *clock.0.lock().unwrap() += 2 * TTL;
+        another.rollback().await.unwrap();
+        assert_eq!(waiting.await.unwrap_err().kind(), StoreErrorKind::Fenced);
+    }
+}

@@ -113,8 +113,8 @@ struct Listener {
     told: usize,
 }
 
-/// What a listener was told that cannot be read again, apart from the newest batches, which it is going to hear by other ways.
-/// Progress is not of that kind: it is past.
+/// What was told of breakdowns under a subscription that another one takes the place of, but for the newest batches, which stand
+/// in that one, too. Of all else, runs stand in the log, and progress is past.
 fn unnumbered(mut told: broadcast::Receiver<Batch>, newest: usize) -> Vec<Batch> {
     let mut found = Vec::new();
     while told.len() > newest {

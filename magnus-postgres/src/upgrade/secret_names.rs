@@ -1,7 +1,7 @@
 //! What a setting is called tells whether it is a secret, more or less surely.
 
 /// Words of a name under which a secret may stand.
-const SUSPICIOUS: [&str; 9] = [
+const SUSPICIOUS: [&str; 8] = [
     "key",
     "token",
     "secret",
@@ -9,14 +9,13 @@ const SUSPICIOUS: [&str; 9] = [
     "passwd",
     "passphrase",
     "authorization",
-    "apikey",
     "credential",
 ];
 
 /// Whole words that are too short to be looked for within others.
 const SUSPICIOUS_WORDS: [&str; 4] = ["pass", "pat", "pwd", "pw"];
 
-/// Last words of names that mean a secret and nothing else.
+/// Last words of names that mean a secret and nothing else, or secrets.
 const CERTAIN: [&str; 15] = [
     "apikey",
     "authorization",
@@ -32,7 +31,7 @@ const CERTAIN: [&str; 15] = [
     "pwd",
     "secret",
     "token",
-    "credentials",
+    "credential",
 ];
 
 /// What a key is for that is a secret. A project has a key, too, and that is no secret.

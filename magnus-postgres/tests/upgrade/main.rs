@@ -251,7 +251,7 @@ async fn old_layout_is_upgraded_in_its_place() {
         ("magnus_pm_connections.last_error", 1),
         ("magnus_pm_connections.sync_enabled", 1),
         ("magnus_pm_connections.instance_url", 1),
-        ("magnus_pm_connections.webhook_secret", 1),
+        ("magnus_pm_connections.webhook_secret", 2),
         ("magnus_project_mappings.sync_direction", 6),
         ("magnus_sync_log.completed_at", 25),
         ("magnus_sync_log.error_details", 100),

@@ -77,6 +77,7 @@ enum Kept {
 /// after the other: each fork puts its rows back to what they were at the first.
 struct OnServer {
     database: Database,
+    /// Whether its rows were kept.
     kept: tokio::sync::OnceCell<()>,
     /// That of the process that lived last.
     pool: Mutex<PgPool>,
@@ -107,11 +108,8 @@ impl OnServer {
     }
 
     async fn rewind(&self) {
-        if self.kept.initialized() {
-            self.database.restore().await;
-        } else {
-            self.kept.get_or_init(|| self.database.keep()).await;
-        }
+        self.kept.get_or_init(|| self.database.keep()).await;
+        self.database.restore().await;
     }
 
     async fn reopen(&self) {

@@ -59,6 +59,22 @@ async fn a_connection_that_nobody_ran_or_that_runs_only_when_asked_does_not_foll
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_that_ran_long_ago_follows_however_often_others_ran_since() {
+    let house = House::new();
+    let (a, seldom) = (house.connection("a").await, house.connection("seldom").await);
+    let project = house.shared_project(&[a, seldom]).await;
+    let orchestrator = house.orchestrator();
+    for connection in std::iter::once(seldom).chain(std::iter::repeat_n(a, 300)) {
+        let run = orchestrator.start(RunRequest::new(connection)).await.unwrap();
+        run.wait().await.unwrap();
+    }
+    house.change_hub(a, project, 1);
+    orchestrator.start(RunRequest::new(a)).await.unwrap();
+    orchestrator.idle().await;
+    assert_eq!(house.calls_of(seldom), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_halted_connection_waits_for_a_person() {
     let house = House::new();
     let (a, halted) = (house.connection("a").await, house.connection("halted").await);
