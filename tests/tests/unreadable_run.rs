@@ -45,7 +45,7 @@ async fn a_run_that_cannot_be_read_does_not_stop_the_schedules_of_other_connecti
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("hub.db");
     let clock = SetClock::at("2026-03-02T08:00:00Z".parse().unwrap());
-    let store = SqliteStore::open_with_clock(path.to_str().unwrap(), clock.clone())
+    let store = SqliteStore::open_with_clock(path.to_str().unwrap(), Arc::<SetClock>::clone(&clock))
         .await
         .unwrap();
     let engine = Arc::new(Noting::default());
