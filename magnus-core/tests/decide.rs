@@ -64,7 +64,10 @@ fn base(text: &str) -> Option<Base> {
 fn told(decision: FieldDecision) -> String {
     match decision {
         FieldDecision::Unchanged => "unchanged".to_owned(),
-        FieldDecision::Record(_) => "record".to_owned(),
+        FieldDecision::Record(base) => match base.remote {
+            RemoteBase::Agreed(_) => "record".to_owned(),
+            RemoteBase::Unseen(_) => "record unseen".to_owned(),
+        },
         FieldDecision::Pull { value, loser, .. } => {
             format!(
                 "pull {value}{}",
@@ -138,7 +141,9 @@ const TABLE: &[(&str, &str, &str, Direction, ConflictPolicy, &str)] = &[
     ("-", "a", "B", BOTH, MANUAL, "conflict b"),
     ("-", "a", "B", BOTH, ConflictPolicy::ExternalWins, "pull b over a"),
     ("-", "ax", "", BOTH, MANUAL, "held unholdable noted"),
-    ("-", "a", "B?", BOTH, MANUAL, "held unresolved noted"),
+    // What the hub has set never gives way to a value that nobody could tell at first.
+    ("-", "a", "B?", BOTH, MANUAL, "held unresolved"),
+    ("-", "", "B?", BOTH, MANUAL, "held unresolved noted"),
 ];
 
 struct Case<'a> {
@@ -210,6 +215,26 @@ fn rule_23_what_a_tool_computes_is_never_pushed_and_a_computed_nothing_never_cle
     assert_eq!(outcome(&derived("a|A", "a", ""), BOTH, MANUAL), "record");
     assert_eq!(outcome(&derived("a|A", "a", "B"), BOTH, MANUAL), "pull b");
     assert_eq!(outcome(&derived("a|A", "c", "B"), BOTH, MANUAL), "pull b over c");
+}
+
+/// The sides meet for the first time, and the tool computes what the hub has set: it gives way, on record. A run that may
+/// not change the hub agrees on nothing: the value would never get there.
+#[test]
+fn rule_23_a_computed_value_is_agreed_on_only_once_the_hub_has_it() {
+    let derived = |base, local, remote| Case {
+        derived: true,
+        ..plain(base, local, remote)
+    };
+    assert_eq!(outcome(&derived("-", "a", "B"), BOTH, MANUAL), "pull b over a");
+    assert_eq!(outcome(&derived("-", "", "B"), BOTH, MANUAL), "pull b");
+    for base in ["-", "a|A"] {
+        assert_eq!(
+            outcome(&derived(base, "a", "B"), Direction::Push, MANUAL),
+            "held direction"
+        );
+        assert_eq!(outcome(&derived(base, "a", "B?"), BOTH, MANUAL), "record unseen");
+    }
+    assert_eq!(outcome(&derived("a|~B?", "a", "B"), BOTH, MANUAL), "pull b");
 }
 
 #[test]

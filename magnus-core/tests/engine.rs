@@ -246,6 +246,39 @@ async fn a_move_between_mapped_projects_is_a_move() {
     assert_eq!(bench.writes(), writes);
 }
 
+/// A task is moved in the hub to a project that is in step, but cannot be read or written to now: the move waits.
+#[tokio::test]
+async fn a_move_to_a_project_that_is_not_read_now_waits_and_is_no_farewell() {
+    for hidden in [true, false] {
+        let (bench, toy) = one(Habits::exact()).await;
+        toy.state().projects.insert(2, ("Beta".to_owned(), true));
+        let (id, other) = (toy.add("task"), toy.add_to(2, "other"));
+        bench.sync(0).await;
+        let links = bench.links(0).await;
+        let of_beta = links.iter().find(|link| link.external_id == other.into()).unwrap();
+        let beta = bench.store_task(of_beta.task_id).await.project_id;
+        let task = bench.task("task").await.id;
+        bench.move_task(task, beta).await;
+        if hidden {
+            toy.state().hidden.insert(2);
+        } else {
+            toy.state().broken.insert(2);
+        }
+        let end = bench.sync(0).await;
+        let links = bench.links(0).await;
+        let link = links.iter().find(|link| link.task_id == task).unwrap();
+        assert_eq!(link.state, LinkState::Live, "{end:?}");
+        assert_eq!(toy.state().items[&id].project, 1);
+        let said = end.report.items.iter().find(|item| item.task_id == Some(task)).unwrap();
+        assert!(said.detail.contains("Beta"), "{said:?}");
+        toy.state().hidden.clear();
+        toy.state().broken.clear();
+        bench.settle().await;
+        assert_eq!(toy.state().items[&id].project, 2);
+        assert_eq!(bench.store_task(task).await.project_id, beta);
+    }
+}
+
 #[tokio::test]
 async fn rule_9_a_refused_value_is_held_and_the_rest_is_sent() {
     let (bench, toy) = one(Habits::exact()).await;

@@ -4,7 +4,7 @@
 
 mod support;
 
-use magnus_core::model::{Field, Rule, RunRequest, RunState, Side, Status, Value};
+use magnus_core::model::{DeletionPolicy, Field, Rule, RunRequest, RunState, Side, Status, Value};
 use magnus_core::store::{HubStore, LinkStore};
 use support::bench::Bench;
 use support::toy::{Habits, Mishap, Toy};
@@ -90,6 +90,126 @@ async fn a_project_in_which_nothing_may_be_written_holds_no_other_project_up() {
             assert_eq!(toy.value(id, Field::Status), Value::Status(Status::Done));
         }
     }
+}
+
+/// A search that finds nothing proves nothing while the project is closed to us, or if the next search finds it.
+#[tokio::test]
+async fn rule_20_a_lost_create_that_is_not_found_is_not_believed_to_be_lost_at_once() {
+    for closed in [true, false] {
+        let (bench, toy) = one(Habits::exact()).await;
+        bench.sync(0).await;
+        let task = bench.add("new").await;
+        toy.state().mishaps = vec![Mishap::AnswerLost];
+        bench.sync(0).await;
+        toy.state().blind_searches = 1;
+        if closed {
+            toy.state().closing.insert(1);
+        }
+        let end = bench.sync(0).await;
+        assert_eq!((toy.state().creates, open_intents(&bench).await), (1, 1), "{end:?}");
+        toy.state().closing.clear();
+        bench.settle().await;
+        assert_eq!((toy.state().items.len(), bench.tasks().await.len()), (1, 1));
+        assert_eq!(bench.links(0).await[0].task_id, task);
+    }
+}
+
+/// The key is another user's, whose new items do not tell what the first one has made.
+#[tokio::test]
+async fn rule_20_what_another_user_has_sent_is_not_sent_again_unseen() {
+    let (bench, toy) = one(Habits::exact()).await;
+    bench.add("new").await;
+    toy.state().mishaps = vec![Mishap::AnswerLost];
+    bench.sync(0).await;
+    toy.state().user = 7;
+    for item in toy.state().items.values_mut() {
+        item.ours = false;
+    }
+    for _ in 0..3 {
+        bench.sync(0).await;
+    }
+    assert_eq!((toy.state().creates, bench.tasks().await.len()), (1, 1));
+    let hub = magnus_core::hub::Hub::new(std::sync::Arc::new(bench.store.clone()));
+    assert_eq!(hub.uncertain(None).await.unwrap().len(), 1);
+}
+
+/// The item of a lost change, or of a lost deletion, is not there when it is looked for, and is there again right after.
+#[tokio::test]
+async fn rule_20_an_item_that_is_not_seen_once_settles_nothing() {
+    for (deletes, closed) in [(false, true), (false, false), (true, true), (true, false)] {
+        let toy = Toy::new("toy", Habits::exact());
+        let bench = Bench::with(vec![toy.clone()], |settings| {
+            settings.options.deletions = DeletionPolicy::Delete;
+        })
+        .await;
+        let id = toy.add("task");
+        bench.sync(0).await;
+        let task = bench.task("task").await.id;
+        if deletes {
+            bench.delete(task).await;
+        } else {
+            bench.edit(task, Field::Status, Value::Status(Status::Done)).await;
+        }
+        toy.state().mishaps = vec![Mishap::NeverArrived];
+        bench.sync(0).await;
+        toy.state().blinks.insert(id, 1);
+        if closed {
+            toy.state().closing.insert(1);
+        }
+        bench.sync(0).await;
+        assert_eq!(open_intents(&bench).await, usize::from(closed));
+        toy.state().closing.clear();
+        toy.state().blinks.clear();
+        bench.settle().await;
+        if deletes {
+            assert!(toy.state().items.is_empty());
+        } else {
+            assert_eq!(toy.value(id, Field::Status), Value::Status(Status::Done));
+        }
+        assert_eq!(open_intents(&bench).await, 0);
+    }
+}
+
+#[tokio::test]
+async fn an_item_that_the_tool_fails_to_show_holds_nobody_else_up() {
+    let (bench, toy) = one(Habits::exact()).await;
+    let (ill, well) = (toy.add("ill"), toy.add("well"));
+    bench.sync(0).await;
+    let task = bench.task("ill").await.id;
+    bench.edit(task, Field::Status, Value::Status(Status::Done)).await;
+    toy.state().mishaps = vec![Mishap::AnswerLost];
+    bench.sync(0).await;
+    toy.state().unreadable.insert(ill);
+    let other = bench.task("well").await.id;
+    bench.edit(other, Field::Status, Value::Status(Status::Done)).await;
+    let end = bench.sync(0).await;
+    assert_eq!(end.state, RunState::Partial, "{end:?}");
+    assert!(end.report.problems[0].contains("500"), "{end:?}");
+    assert_eq!(toy.value(well, Field::Status), Value::Status(Status::Done));
+    toy.state().unreadable.clear();
+    bench.settle().await;
+    assert_eq!(open_intents(&bench).await, 0);
+}
+
+/// Three items in a row that cannot be shown: it is not those items that are to blame.
+#[tokio::test]
+async fn a_tool_that_shows_nothing_ends_the_run() {
+    let (bench, toy) = one(Habits::loose()).await;
+    let ids: Vec<u64> = (0..4).map(|number| toy.add(&format!("task {number}"))).collect();
+    bench.sync(0).await;
+    for task in bench.tasks().await.into_keys() {
+        bench.edit(task, Field::Status, Value::Status(Status::Done)).await;
+    }
+    toy.state().mishaps = vec![Mishap::AnswerLost; 4];
+    bench.try_sync(0).await.unwrap_err();
+    assert_eq!(open_intents(&bench).await, 4);
+    toy.state().unreadable.extend(ids.iter().copied());
+    let error = bench.try_sync(0).await.unwrap_err();
+    assert!(error.to_string().contains("500"), "{error}");
+    assert_eq!(open_intents(&bench).await, 4);
+    toy.state().unreadable.clear();
+    bench.settle().await;
+    assert_eq!(open_intents(&bench).await, 0);
 }
 
 #[tokio::test]

@@ -44,6 +44,30 @@ async fn rule_18_it_waits_for_a_person_and_holds_what_is_new_in_the_tool() {
     assert_eq!(bench.writes(), before);
 }
 
+/// While nobody knows what became of a create, its task is no candidate for anybody else's item.
+#[tokio::test]
+async fn rule_18_its_task_is_not_matched_with_a_strangers_item_meanwhile() {
+    let (bench, toy, hub, task, made) = uncertain().await;
+    let strangers = toy.add("sent");
+    for _ in 0..2 {
+        let end = bench.sync(0).await;
+        assert!(bench.links(0).await.is_empty(), "{end:?}");
+        let said: Vec<_> = end.report.items.iter().filter_map(|item| item.reason).collect();
+        assert!(said.contains(&SkipReason::Uncertain), "{end:?}");
+    }
+    assert_eq!(only(&hub).await.task_id, task);
+    hub.settle(only(&hub).await.id, Finding::Is(ExternalId::from(made)))
+        .await
+        .unwrap();
+    bench.settle().await;
+    assert_eq!((bench.tasks().await.len(), toy.state().items.len()), (2, 2));
+    assert_eq!(bench.store_task(task).await.title, "renamed by a person");
+    let other = bench.task("sent").await;
+    let links = bench.links(0).await;
+    let link = links.iter().find(|link| link.task_id == other.id).unwrap();
+    assert_eq!(link.external_id, ExternalId::from(strangers));
+}
+
 #[tokio::test]
 async fn the_item_that_a_person_names_is_joined_and_edits_since_are_edits() {
     let (bench, toy, hub, task, made) = uncertain().await;
@@ -210,4 +234,37 @@ async fn an_item_that_is_another_task_by_now_is_no_correction() {
         .await
         .unwrap();
     assert_eq!(bench.writes(), before);
+}
+
+/// A task that was brought back is made in the tool anew, and the answer is lost: the item that a person names takes the place
+/// of the one that is gone.
+#[tokio::test]
+async fn an_item_that_is_named_for_a_task_that_was_brought_back_is_joined() {
+    let toy = Toy::new("toy", Habits::exact());
+    let bench = Bench::new(vec![toy.clone()]).await;
+    let gone = toy.add("sent");
+    bench.sync(0).await;
+    let task = bench.task("sent").await.id;
+    toy.delete(gone);
+    bench.delete(task).await;
+    bench.settle().await;
+    let hub = Hub::new(Arc::new(bench.store.clone()));
+    hub.restore_task(task).await.unwrap();
+    toy.state().mishaps = vec![Mishap::AnswerLost];
+    bench.sync(0).await;
+    let made = toy.find("sent")[0];
+    toy.edit(made, Field::Title, &Value::text("renamed by a person"));
+    bench.sync(0).await;
+    hub.settle(only(&hub).await.id, Finding::Is(ExternalId::from(made)))
+        .await
+        .unwrap();
+    bench.settle().await;
+    let links = bench.links(0).await;
+    assert_eq!(links.len(), 1);
+    assert_eq!(
+        (links[0].external_id.clone(), links[0].state),
+        (ExternalId::from(made), LinkState::Live)
+    );
+    assert_eq!(bench.store_task(task).await.title, "renamed by a person");
+    assert_eq!((toy.state().items.len(), bench.tasks().await.len()), (1, 1));
 }

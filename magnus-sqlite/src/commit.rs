@@ -284,7 +284,6 @@ impl<'a> Commit<'a> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use std::sync::{Arc, Mutex};
     use std::time::Duration;

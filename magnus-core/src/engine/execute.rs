@@ -1,16 +1,12 @@
 //! Carries plans out, round by round, until nothing is left to send.
 
-use std::collections::HashSet;
-
 use super::observe::HubView;
 use super::session::{Active, Session, Tables};
+use super::shown::describe;
 use super::tally::Ending;
 use super::{Phase, RunError};
-use crate::model::{Counts, ExternalId, Field, MappingState, Reason, SkipReason, Trigger};
-use crate::reconcile::{
-    Allowance, Entry, MappingInput, MappingPlan, Plan, PlannedAction, PlannedItem, PlannedMapping, Push, Setting,
-    hold_back, plan_mapping,
-};
+use crate::model::{ExternalId, MappingState, Reason, SkipReason, Trigger};
+use crate::reconcile::{Allowance, Entry, MappingPlan};
 use crate::store::{Changeset, MappingWrite, Unit};
 
 /// Rounds of plan and execution for one mapping: what a tool derives from our write, a version conflict or a refused
@@ -29,41 +25,6 @@ fn list_problem(active: &Active) -> Option<String> {
 }
 
 impl Session {
-    /// Plans one mapping on the hub as it is now.
-    pub(super) fn plan(
-        &self,
-        active: &Active,
-        mappings: &[crate::model::Mapping],
-        view: &HubView,
-        tables: &Tables,
-        no_creation: Option<&Reason>,
-    ) -> MappingPlan {
-        let not_whole = SkipReason::IncompleteListing.because("what the tool has is not known completely in this run");
-        let no_creation = no_creation.or((!active.observation.is_complete()).then_some(&not_whole));
-        let mut plan = plan_mapping(&MappingInput {
-            mapping: &active.mapping,
-            mappings,
-            options: &self.settings.options,
-            tasks: &view.tasks,
-            links: &view.links,
-            conflicts: &view.conflicts,
-            observation: &active.observation,
-            translator: tables.as_ref(),
-            no_creation,
-            no_import: self.no_import.as_ref(),
-            blocked: &self.blocked,
-            setting: Setting {
-                run_id: self.context.run_id,
-                capabilities: &self.capabilities,
-                direction: active.direction,
-                policy: self.settings.options.conflicts,
-                now: self.now(),
-            },
-        });
-        hold_back(&mut plan, &self.failures, self.asked_by_person, self.now());
-        plan
-    }
-
     /// Observes every mapping. One that cannot be read is a problem of the run and is left out; whether all could be read
     /// is answered.
     pub(super) async fn observe_all(
@@ -101,53 +62,6 @@ impl Session {
         }
     }
 
-    /// Adds what the first plans would do. What a person has confirmed does not count; what has changed since then does.
-    pub(super) fn allow(allowance: &mut Allowance, plans: &[(MappingPlan, usize)], confirmed: Option<&Plan>) {
-        let confirmed: HashSet<&PlannedItem> = confirmed
-            .iter()
-            .flat_map(|plan| &plan.mappings)
-            .flat_map(|mapping| &mapping.items)
-            .collect();
-        for (plan, in_tool) in plans {
-            let in_tool = u64::try_from(*in_tool).unwrap_or(u64::MAX);
-            allowance.add(plan, in_tool, |entry| {
-                shown(entry).is_some_and(|item| confirmed.contains(&item))
-            });
-        }
-    }
-
-    /// Why the first plans want a person to look first.
-    pub(super) fn halts(&self, plans: &[(MappingPlan, usize)], confirmed: Option<&Plan>) -> Vec<String> {
-        let mut allowance = Allowance::default();
-        Self::allow(&mut allowance, plans, confirmed);
-        allowance.halts(&self.settings.options.guard)
-    }
-
-    /// How many writes of the first plans would notify people.
-    pub(super) fn notifying(&self, plans: &[(MappingPlan, usize)]) -> u64 {
-        let fields = &self.capabilities.notifying_fields;
-        let notifies = |push: &Push| match push {
-            _ if !self.capabilities.writes_notify => false,
-            _ if fields.is_empty() => true,
-            Push::Create { .. } => true,
-            Push::Update { fields: changed, .. } => changed.keys().any(|field| fields.contains(field)),
-            Push::Archive { .. } => fields.contains(&Field::Status),
-            Push::Delete { .. } => false,
-        };
-        let entries = plans.iter().flat_map(|(plan, _)| &plan.entries);
-        let count = entries
-            .filter_map(|entry| entry.push.as_ref())
-            .filter(|push| notifies(push))
-            .count();
-        u64::try_from(count).unwrap_or(u64::MAX)
-    }
-
-    /// How many seconds so many writes will take, as far as the tool limits them.
-    pub(super) fn foreseen(&self, writes: u64) -> Option<u64> {
-        let pace = self.connection.capabilities().pace?;
-        Some(pace.foreseen(writes).as_secs())
-    }
-
     /// Carries out one mapping: hub part at once, then what goes to the tool, then what that moved, until quiet.
     pub(super) async fn execute(
         &mut self,
@@ -157,7 +71,7 @@ impl Session {
         no_creation: Option<&Reason>,
         allowance: &mut Allowance,
     ) -> Result<(), RunError> {
-        let mappings: Vec<_> = actives.iter().map(|active| active.mapping.clone()).collect();
+        let around = self.around(actives).await?;
         actives[index].unshelve()?;
         let mut settled = false;
         let mut all_carried_out = true;
@@ -165,7 +79,7 @@ impl Session {
         for round in 0..MAX_ROUNDS {
             self.checkpoint()?;
             let view = self.hub_view(&actives[index]).await?;
-            let mut plan = self.plan(&actives[index], &mappings, &view, tables, no_creation);
+            let mut plan = self.plan(&actives[index], &around, &view, tables, no_creation);
             missing = is_missing_something(&plan, &view);
             for held in allowance.hold_back(&mut plan, &self.settings.options.guard) {
                 all_carried_out = false;
@@ -323,91 +237,4 @@ fn is_missing_something(plan: &MappingPlan, view: &HubView) -> bool {
         reason.is_some_and(|reason| reason.code == SkipReason::AbsenceUnproven)
             && entry.task_id.as_ref().is_some_and(is_wanted)
     })
-}
-
-/// What happened to an item, in one line.
-pub(super) fn describe(entry: &Entry) -> String {
-    let changes = entry
-        .changes
-        .iter()
-        .filter_map(|change| match (change.side, &change.note) {
-            (Some(_), _) => {
-                let before = shorten(&change.before);
-                let after = shorten(&change.after);
-                Some(format!("{}: {before} → {after}", change.field))
-            }
-            // What a new item of the tool goes without.
-            (None, Some(note)) if entry.action == Some(PlannedAction::CreateInTool) => {
-                Some(format!("{}: {note}", change.field))
-            }
-            _ => None,
-        });
-    entry
-        .reason
-        .iter()
-        .map(ToString::to_string)
-        .chain(changes)
-        .collect::<Vec<_>>()
-        .join("; ")
-}
-
-fn shorten(text: &str) -> String {
-    let line = text.lines().next().unwrap_or_default();
-    let mut short: String = line.chars().take(60).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    short
-}
-
-/// An entry as it is shown; `None` if only bases move.
-fn shown(entry: &Entry) -> Option<PlannedItem> {
-    Some(PlannedItem {
-        action: entry.action?,
-        title: entry.title.clone(),
-        // A task that the run would make has a new id in every plan.
-        task_id: entry
-            .task_id
-            .filter(|_| entry.action != Some(PlannedAction::CreateInHub)),
-        external_id: entry.external_id.clone(),
-        changes: entry.changes.clone(),
-        reason: entry.reason.clone(),
-    })
-}
-
-/// A plan as it is shown.
-pub(super) fn render(active: &Active, plan: &MappingPlan) -> PlannedMapping {
-    let items = plan.entries.iter().filter_map(shown);
-    let quiet = plan.entries.iter().filter(|entry| entry.action.is_none()).count();
-    PlannedMapping {
-        mapping_id: active.stored.then_some(active.mapping.id),
-        project_id: active.mapping.project_id,
-        name: active.mapping.external_name.clone(),
-        items: items.collect(),
-        unchanged: u64::try_from(plan.unchanged.len() + quiet).unwrap_or(u64::MAX),
-        problem: None,
-    }
-}
-
-/// The writes to the tool in the first plans.
-pub(super) fn pushes(plans: &[(MappingPlan, usize)]) -> u64 {
-    let entries = plans.iter().flat_map(|(plan, _)| &plan.entries);
-    u64::try_from(entries.filter(|entry| entry.push.is_some()).count()).unwrap_or(u64::MAX)
-}
-
-/// What a plan would count.
-pub(super) fn count(plan: &MappingPlan) -> Counts {
-    let mut tally = super::tally::Tally::default();
-    for task in &plan.unchanged {
-        tally.unchanged(*task);
-    }
-    for entry in &plan.entries {
-        let ending = match entry.action {
-            _ if entry.conflicted => Ending::Conflicted,
-            Some(action) => Ending::of(action),
-            None => Ending::Unchanged,
-        };
-        tally.entry(entry, ending, String::new());
-    }
-    tally.counts()
 }

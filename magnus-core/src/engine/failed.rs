@@ -1,7 +1,8 @@
 //! Writes that did not come through: held, looked at again, or failed for this run.
 
 use super::RunError;
-use super::push::{Job, settled};
+use super::job::Job;
+use super::push::settled;
 use super::session::{Active, Session};
 use crate::connection::{ConnectionError, ConnectionErrorKind, Outcome, ReadTask};
 use crate::model::{Field, IntentOperation, Refusal, RemoteValue, SkipReason};
@@ -105,6 +106,19 @@ impl Session {
         self.in_a_row.clear();
         let ends = RunError::from(error).with_connection(self.settings.id);
         self.ends_with.get_or_insert(ends);
+    }
+
+    /// Whether this failure to look at an item ends the run: it concerns more than the item, or is one of several in a row
+    /// that do.
+    pub(super) fn ends_looking(&mut self, kind: ConnectionErrorKind) -> bool {
+        match kind {
+            ConnectionErrorKind::Unauthorized
+            | ConnectionErrorKind::InvalidSettings
+            | ConnectionErrorKind::RateLimited
+            | ConnectionErrorKind::LeaseLost => true,
+            kind if kind.is_fatal() => self.in_a_row.note(kind) >= IN_A_ROW,
+            _ => false,
+        }
     }
 
     /// What is left of a mapping's writes once the tool has said often enough that nothing may be written there.

@@ -1,6 +1,6 @@
 //! What became of creates whose answers never came: adopted, sent again, or held until a person says.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::RunError;
 use super::recover::closing;
@@ -16,6 +16,8 @@ use crate::store::LinkWrite;
 /// A create that is not found is sent again only when this much time has passed since it can have been sent at the latest: a
 /// request's longest time and more, so that it cannot land after we looked.
 const SETTLE_AFTER: chrono::TimeDelta = chrono::TimeDelta::seconds(60);
+
+const ON_ITS_WAY: &str = "it may still be on its way; a later run looks again";
 
 /// What says that an item was made by a create.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,18 +36,13 @@ impl Session {
         let links = self.store.link_index(self.settings.id).await?;
         // Where the tool's side is gone and the hub's is there, a create was sent to make it anew.
         let holds = |link: &&Link| !matches!(link.state, LinkState::Restored | LinkState::GoneLocal);
-        let linked_tasks: HashSet<TaskId> = links.iter().filter(holds).map(|link| link.task_id).collect();
+        let joined = links.iter().filter(holds);
+        let joined: HashMap<TaskId, ExternalId> = joined.map(|link| (link.task_id, link.external_id.clone())).collect();
         let mut taken: HashSet<ExternalId> = links.into_iter().map(|link| link.external_id).collect();
-        let mut open = Vec::new();
-        for (intent, mapping) in creates {
-            if linked_tasks.contains(&intent.task_id) {
-                self.commit_settled(&intent, closing(&intent, true)).await?;
-            } else {
-                open.push((intent, mapping));
-            }
-        }
-        let Search { found, failed } = self.newer_of_ours(&open).await?;
-        let open = self.without_failed(open, &failed).await?;
+        let creates = self.without_strangers(creates).await?;
+        let Search { found, failed } = self.newer_of_ours(&creates).await?;
+        let open = self.without_failed(creates, &failed).await?;
+        let open = self.settle_joined(open, &joined, &found, &taken).await?;
         let open = self.settle_marked(open, &found, &mut taken).await?;
         let mut rest = Vec::new();
         for (index, (intent, mapping)) in open.iter().enumerate() {
@@ -62,10 +59,10 @@ impl Session {
                     taken.insert(item.id.clone());
                     self.adopt(intent, mapping, item, Proof::Title).await?;
                 }
-                None => rest.push(intent),
+                None => rest.push((intent, *mapping)),
             }
         }
-        for intent in rest {
+        for (intent, mapping) in rest {
             self.checkpoint()?;
             let left = candidates(intent, &found, &taken);
             let same_title = left.iter().filter(|item| has_title(item, intent)).count();
@@ -75,14 +72,108 @@ impl Session {
                     left.len(),
                 );
                 self.hold(intent, reason).await?;
-            } else if self.now() - self.sent_at_the_latest(intent).await? >= SETTLE_AFTER {
-                self.commit_settled(intent, closing(intent, false)).await?;
+            } else if self.may_be_on_its_way(intent).await? {
+                self.leave(intent, SkipReason::Unsettled, ON_ITS_WAY.to_owned());
             } else {
-                let words = "it may still be on its way; a later run looks again".to_owned();
+                self.settle_unfound(intent, mapping, &taken).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing was found of a create. That is believed as any absence is: while the project reads as open, to the user that
+    /// sent it, and if a second search finds nothing either. Then it is sent again.
+    async fn settle_unfound(
+        &mut self,
+        intent: &Intent,
+        mapping: &Mapping,
+        taken: &HashSet<ExternalId>,
+    ) -> Result<(), RunError> {
+        let again = [(intent.clone(), mapping)];
+        let doubt = match self.doubt(mapping).await? {
+            Some(doubt) => Some(doubt),
+            None => {
+                let search = self.newer_of_ours(&again).await?;
+                let seen = !candidates(intent, &search.found, taken).is_empty();
+                let marked = search.found.values().any(|item| item.is_marked(intent.id));
+                let failed = search.failed.into_values().next();
+                match failed {
+                    Some(error) => Some(error.to_string()),
+                    None => (seen || marked).then(|| "it has just come into sight".to_owned()),
+                }
+            }
+        };
+        match doubt {
+            None => drop(self.commit_settled(intent, closing(intent, false)).await?),
+            Some(doubt) => {
+                let words = format!("it is not found, which proves nothing: {doubt}");
                 self.leave(intent, SkipReason::Unsettled, words);
             }
         }
         Ok(())
+    }
+
+    /// What another user has sent is not found among our new items, unless it carries a marker: such creates are for a person.
+    /// Answers those that can be looked for.
+    async fn without_strangers<'a>(&mut self, creates: Vec<Create<'a>>) -> Result<Vec<Create<'a>>, RunError> {
+        let mut rest = Vec::new();
+        for (intent, mapping) in creates {
+            match &intent.operation {
+                IntentOperation::Create {
+                    marked: false,
+                    sent_as: Some(user),
+                    ..
+                } if *user != self.seen_as => {
+                    let reason = format!(
+                        "it was sent with the key of user {user}, and the key is another user's now, among whose new items \
+                         it cannot be found; look and decide"
+                    );
+                    self.hold(&intent, reason).await?;
+                }
+                _ => rest.push((intent, mapping)),
+            }
+        }
+        Ok(rest)
+    }
+
+    /// While a create was out, a person joined its task with an item that was there. If it made another one all the same,
+    /// that is for the person to tell: as a new task it would be there twice.
+    async fn settle_joined<'a>(
+        &mut self,
+        creates: Vec<Create<'a>>,
+        joined: &HashMap<TaskId, ExternalId>,
+        found: &BTreeMap<ExternalId, RemoteTask>,
+        taken: &HashSet<ExternalId>,
+    ) -> Result<Vec<Create<'a>>, RunError> {
+        let mut rest = Vec::new();
+        for (intent, mapping) in creates {
+            let Some(item) = joined.get(&intent.task_id) else {
+                rest.push((intent, mapping));
+                continue;
+            };
+            let made = |other: &&RemoteTask| {
+                let newer = candidates(&intent, found, taken).iter().any(|new| new.id == other.id);
+                other.id != *item && (other.is_marked(intent.id) || (newer && has_title(other, &intent)))
+            };
+            if let Some(made) = found.values().find(made) {
+                let reason = format!(
+                    "its task is item {item} by now, and item {} seems to have been made for it, too; look and decide",
+                    made.id
+                );
+                self.hold(&intent, reason).await?;
+            } else if found.contains_key(item) {
+                self.commit_settled(&intent, closing(&intent, true)).await?;
+            } else if self.may_be_on_its_way(&intent).await? {
+                self.leave(&intent, SkipReason::Unsettled, ON_ITS_WAY.to_owned());
+            } else {
+                self.commit_settled(&intent, closing(&intent, false)).await?;
+            }
+        }
+        Ok(rest)
+    }
+
+    async fn may_be_on_its_way(&self, intent: &Intent) -> Result<bool, RunError> {
+        Ok(self.now() - self.sent_at_the_latest(intent).await? < SETTLE_AFTER)
     }
 
     /// A request may leave long after its entry in the journal, since it waits for its turn at the tool, or for those before it;
@@ -147,6 +238,10 @@ impl Session {
                     let words = "the tool does not let us look for it".to_owned();
                     self.leave(&intent, SkipReason::Unsettled, words);
                 }
+                Some(error) if error.kind().is_transient() => {
+                    let words = format!("it could not be looked for ({error}); a later run looks again");
+                    self.leave(&intent, SkipReason::Unsettled, words);
+                }
                 Some(error) => {
                     let reason = format!("it could not be looked for in the tool ({error}); look and decide");
                     self.hold(&intent, reason).await?;
@@ -157,13 +252,14 @@ impl Session {
     }
 
     /// What our user made since the oldest of these creates: asked for once for each project.
-    async fn newer_of_ours(&self, creates: &[Create<'_>]) -> Result<Search, RunError> {
+    async fn newer_of_ours(&mut self, creates: &[Create<'_>]) -> Result<Search, RunError> {
         let mut requests: BTreeMap<ExternalId, FindCreated> = BTreeMap::new();
         for (intent, _) in creates {
             let IntentOperation::Create {
                 project,
                 greatest_seen,
                 marked,
+                ..
             } = &intent.operation
             else {
                 continue;
@@ -182,7 +278,7 @@ impl Session {
                 Ok(items) => search
                     .found
                     .extend(items.into_iter().map(|item| (item.id.clone(), item))),
-                Err(error) if ends_the_run(error.kind()) => return Err(error.into()),
+                Err(error) if self.ends_looking(error.kind()) => return Err(error.into()),
                 Err(error) => drop(search.failed.insert(project, error)),
             }
         }
@@ -232,11 +328,6 @@ impl Session {
 struct Search {
     found: BTreeMap<ExternalId, RemoteTask>,
     failed: BTreeMap<ExternalId, ConnectionError>,
-}
-
-/// What says something of the connection as a whole, or may be otherwise a moment later.
-const fn ends_the_run(kind: Kind) -> bool {
-    kind.is_fatal() || kind.is_transient() || matches!(kind, Kind::LeaseLost)
 }
 
 /// Where to look from to find what was made after either; `None` is the beginning.

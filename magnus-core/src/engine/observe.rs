@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::RunError;
 use super::session::{Active, Session};
 use crate::connection::{ConnectionError, ConnectionExt, ListTasks, ProjectReading, ReadTask, Reading, Translator};
-use crate::model::{Conflict, ExternalId, Link, LinkId, LinkState, Mapping, Task, TaskId, Trigger};
+use crate::model::{Conflict, ExternalId, Link, LinkId, LinkState, Mapping, RemoteTask, Task, TaskId, Trigger};
 use crate::reconcile::{Absence, Lens, Observation, References, needs_reading};
 
 /// A scheduled run sweeps the ids of a mapping whose last complete reading is older than this.
@@ -20,6 +20,17 @@ pub(super) struct HubView {
     pub(super) links: Vec<Link>,
     /// The open conflicts of the connection.
     pub(super) conflicts: Vec<Conflict>,
+}
+
+/// What is known of one item of the tool.
+#[derive(Debug)]
+pub(super) enum Sight {
+    /// It is there, in whatever project.
+    There(Box<RemoteTask>),
+    /// It is gone, with evidence.
+    Gone,
+    /// Nobody can tell, with the reason.
+    Unsure(String),
 }
 
 impl Session {
@@ -186,14 +197,7 @@ impl Session {
         if absent.is_empty() {
             return Ok(());
         }
-        let another = mapping.seen_as.as_ref().is_some_and(|seen_as| *seen_as != self.seen_as);
-        let doubt = if another {
-            let words = "the key is another user's than before, who may not see it; use a key of the same user, or delete \
-                         the task in the hub, too";
-            Some(words.to_owned())
-        } else {
-            self.project_doubt(project).await?
-        };
+        let doubt = self.doubt(mapping).await?;
         // Rights may have come and gone while we looked: only what is absent before and after the project was seen is gone.
         let absent = match doubt {
             Some(_) => absent,
@@ -204,6 +208,37 @@ impl Session {
             observation.absent.insert(id, absence);
         }
         Ok(())
+    }
+
+    /// Reads one item. That it is absent is believed as it is of many.
+    pub(super) async fn read_one(&self, id: &ExternalId, mapping: &Mapping) -> Result<Sight, ConnectionError> {
+        let request = ReadTask {
+            id: id.clone(),
+            project: mapping.external_id.clone(),
+        };
+        let mut reading = self.connection.read(vec![request.clone()]).await?.pop();
+        if let Some(Reading::Absent) = reading {
+            if let Some(doubt) = self.doubt(mapping).await? {
+                return Ok(Sight::Unsure(format!("it is not seen, which proves nothing: {doubt}")));
+            }
+            reading = self.connection.read(vec![request]).await?.pop();
+        }
+        Ok(match reading {
+            Some(Reading::Present(task) | Reading::Moved(task)) => Sight::There(task),
+            Some(Reading::Absent) => Sight::Gone,
+            Some(Reading::Denied) | None => Sight::Unsure("the tool does not let us look".to_owned()),
+        })
+    }
+
+    /// Why it proves nothing that something of this mapping is not seen; `None` if it does.
+    pub(super) async fn doubt(&self, mapping: &Mapping) -> Result<Option<String>, ConnectionError> {
+        let another = mapping.seen_as.as_ref().is_some_and(|seen_as| *seen_as != self.seen_as);
+        if another {
+            let words = "the key is another user's than before, who may not see it; use a key of the same user, or delete \
+                         the task in the hub, too";
+            return Ok(Some(words.to_owned()));
+        }
+        self.project_doubt(&mapping.external_id).await
     }
 
     /// Reads items by id. Answers those that the tool says are not there.

@@ -2,8 +2,8 @@
 
 use std::slice;
 
-use super::execute::{count, pushes, render};
 use super::session::{Active, Session, Tables};
+use super::shown::{count, pushes, render};
 use super::{Phase, RunError};
 use crate::model::{Counts, Reason};
 use crate::reconcile::{Allowance, Plan, PlannedMapping};
@@ -30,13 +30,13 @@ impl Session {
         show: bool,
     ) -> Result<Outlook, RunError> {
         self.context.report(|progress| progress.phase = Phase::Planning);
-        let mappings: Vec<_> = active.iter().map(|active| active.mapping.clone()).collect();
+        let around = self.around(active).await?;
         let mut outlook = Outlook::default();
         for active in active {
             self.checkpoint()?;
             active.unshelve()?;
             let view = self.hub_view(active).await?;
-            let plan = self.plan(active, &mappings, &view, tables, no_creation);
+            let plan = self.plan(active, &around, &view, tables, no_creation);
             let in_tool = match &active.observation.ids {
                 Some(ids) => ids.len(),
                 None => active.observation.tasks.len(),

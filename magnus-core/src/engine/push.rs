@@ -1,34 +1,20 @@
 //! Sends a plan's writes to the tool: intent, write, settlement.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::execute::describe;
+use super::job::Job;
 use super::observe::HubView;
 use super::session::{Active, Session, Tables};
+use super::shown::describe;
 use super::tally::Ending;
 use super::{RunError, RunErrorKind};
-use crate::connection::{
-    ConnectionError, ConnectionErrorKind, CreateTask, DeleteTask, Outcome, RemoteWrite, UpdateTask, Written,
-};
+use crate::connection::{ConnectionError, ConnectionErrorKind, Outcome, RemoteWrite, Written};
 use crate::model::{
-    ExternalId, Field, Intent, IntentField, IntentId, IntentOperation, IntentState, LinkState, RemoteTask, RemoteValue,
-    TaskId, Timestamp, Value,
+    ExternalId, Field, Intent, IntentOperation, IntentState, Link, LinkState, Mapping, RemoteTask, RemoteValue, Task,
+    TaskId, Value,
 };
-use crate::reconcile::{Entry, Lens, Outgoing, Push, References, Sendable, attempt};
+use crate::reconcile::{Entry, Lens, Push, References, still_wanted};
 use crate::store::Unit;
-
-/// One write, ready to be sent.
-pub(super) struct Job {
-    pub(super) entry: Entry,
-    pub(super) intent: Intent,
-    pub(super) write: RemoteWrite,
-    /// What the entry's outgoing values have become: field → (hub value, what is sent, ...).
-    pub(super) fields: BTreeMap<Field, IntentField>,
-    /// A digest of the write as it was planned.
-    pub(super) attempt: String,
-    /// When the item that is changed was last touched, as it was decided on.
-    pub(super) seen_at: Option<Timestamp>,
-}
 
 impl Session {
     /// Sends what a round of one mapping has for the tool. Children are deleted before parents, parents created before
@@ -98,6 +84,9 @@ impl Session {
         references: &mut References,
         entries: Vec<Entry>,
     ) -> Result<(), RunError> {
+        let planned = entries.len();
+        let entries = self.still_wanted(&actives[index].mapping, entries).await?;
+        let dropped = planned - entries.len();
         let greatest_seen = self.greatest_seen.clone();
         let jobs: Vec<Job> = entries
             .into_iter()
@@ -148,11 +137,14 @@ impl Session {
                     let external = written.task.id.clone();
                     let task = job.intent.task_id;
                     let after = written.task.clone();
-                    self.settle_written(&actives[index].mapping, job, *written, &lens)
-                        .await?;
-                    references.join(task, external.clone());
                     self.note_seen([&external]);
-                    see(actives, index, external, moved_to, after);
+                    if self
+                        .settle_written(&actives[index].mapping, job, *written, &lens)
+                        .await?
+                    {
+                        references.join(task, external.clone());
+                        see(actives, index, external, moved_to, after);
+                    }
                 }
                 Ok(Written::Deleted) => {
                     self.in_a_row.clear();
@@ -167,137 +159,30 @@ impl Session {
         }
         let counts = self.tally.counts();
         self.context.report(|progress| {
-            progress.done += u64::try_from(asked).unwrap_or(u64::MAX);
+            progress.done += count(asked + dropped);
             progress.counts.tasks = counts;
         });
         self.ends_with.take().map_or(Ok(()), Err)
     }
 
-    /// Makes the journal entry and the write of one entry. `None` if nothing is left to send.
-    fn job(
-        &self,
-        active: &Active,
-        mut entry: Entry,
-        references: &References,
-        greatest_seen: Option<&ExternalId>,
-    ) -> Option<Job> {
-        let push = entry.push.take()?;
-        let attempt = attempt(&push);
-        let seen_at = match &push {
-            Push::Update { remote, .. } => remote.updated_at,
-            _ => None,
-        };
-        let mapping = &active.mapping;
-        let id = IntentId::generate();
-        let (task_id, operation, fields, write) = match push {
-            Push::Create { task, fields, .. } => {
-                let mut fields = resolve(fields, references);
-                if let Some(refused) = self.create_refusals.get(&task.id) {
-                    fields.retain(|field, _| !refused.contains_key(field));
-                }
-                let operation = IntentOperation::Create {
-                    project: mapping.external_id.clone(),
-                    greatest_seen: greatest_seen.cloned(),
-                    marked: self.capabilities.create_marker,
-                };
-                let sent = fields
-                    .iter()
-                    .map(|(field, value)| (*field, value.sent.clone()))
-                    .collect();
-                let write = RemoteWrite::Create(CreateTask {
-                    project: mapping.external_id.clone(),
-                    fields: sent,
-                    marker: self.capabilities.create_marker.then_some(id),
-                });
-                (task.id, operation, fields, write)
-            }
-            Push::Update {
-                link_id,
-                task_id,
-                remote,
-                fields,
-                move_to,
-            } => {
-                let fields = resolve(fields, references);
-                if fields.is_empty() && move_to.is_none() {
-                    return None;
-                }
-                let operation = IntentOperation::Update {
-                    link_id,
-                    external_id: remote.id.clone(),
-                    version: remote.version.clone(),
-                };
-                let write = RemoteWrite::Update(UpdateTask {
-                    id: remote.id.clone(),
-                    project: remote.project.clone(),
-                    move_to: move_to.map(|mapping| mapping.external_id),
-                    version: remote.version.clone(),
-                    fields: fields
-                        .iter()
-                        .map(|(field, value)| (*field, value.sent.clone()))
-                        .collect(),
-                });
-                (task_id, operation, fields, write)
-            }
-            Push::Delete {
-                link_id,
-                task_id,
-                external_id,
-            } => {
-                let write = RemoteWrite::Delete(DeleteTask {
-                    id: external_id.clone(),
-                    project: mapping.external_id.clone(),
-                });
-                (
-                    task_id,
-                    IntentOperation::Delete { link_id, external_id },
-                    BTreeMap::new(),
-                    write,
-                )
-            }
-            Push::Archive {
-                link_id,
-                task_id,
-                remote,
-                status,
-            } => {
-                let write = RemoteWrite::Update(UpdateTask {
-                    id: remote.id.clone(),
-                    project: remote.project.clone(),
-                    move_to: None,
-                    version: remote.version.clone(),
-                    fields: BTreeMap::from([(Field::Status, status)]),
-                });
-                (
-                    task_id,
-                    IntentOperation::Delete {
-                        link_id,
-                        external_id: remote.id,
-                    },
-                    BTreeMap::new(),
-                    write,
-                )
-            }
-        };
-        let intent = Intent {
-            id,
-            connection_id: self.settings.id,
-            mapping_id: mapping.id,
-            run_id: self.context.run_id,
-            task_id,
-            operation,
-            fields: fields.clone(),
-            state: IntentState::Open,
-            created_at: self.now(),
-        };
-        Some(Job {
-            entry,
-            intent,
-            write,
-            fields,
-            attempt,
-            seen_at,
-        })
+    /// A round may send for minutes, and people go on meanwhile. What the hub no longer wants is not sent; the next round
+    /// decides on it anew.
+    async fn still_wanted(&self, mapping: &Mapping, mut entries: Vec<Entry>) -> Result<Vec<Entry>, RunError> {
+        let ids: Vec<TaskId> = entries.iter().filter_map(|entry| entry.task_id).collect();
+        let tasks = self.store.tasks(ids.clone()).await?;
+        let links = self.store.links_of_tasks(ids).await?;
+        let tasks: HashMap<TaskId, &Task> = tasks.iter().map(|task| (task.id, task)).collect();
+        let here = links.iter().filter(|link| link.connection_id == mapping.connection_id);
+        let links: HashMap<TaskId, &Link> = here.map(|link| (link.task_id, link)).collect();
+        entries.retain(|entry| {
+            let Some(id) = entry.task_id else { return true };
+            let (task, link) = (tasks.get(&id).copied(), links.get(&id).copied());
+            entry
+                .push
+                .as_ref()
+                .is_none_or(|push| still_wanted(push, mapping, task, link))
+        });
+        Ok(entries)
     }
 
     /// Notes that an entry came through.
@@ -337,30 +222,6 @@ fn ancestors(task: TaskId, view: &HubView) -> i64 {
         next = view.tasks.get(&parent).and_then(|task| task.parent_id);
     }
     count
-}
-
-/// Fills in references to what was created meanwhile; one that was not created is left for a later run.
-fn resolve(fields: BTreeMap<Field, Outgoing>, references: &References) -> BTreeMap<Field, IntentField> {
-    fields
-        .into_iter()
-        .filter_map(|(field, outgoing)| {
-            let sent = match outgoing.sent {
-                Sendable::Now(value) => value,
-                Sendable::OnceCreated(task) => RemoteValue::from(references.external(task)?),
-                Sendable::Unholdable(_) => return None,
-            };
-            let Outgoing { local, seen, loser, .. } = outgoing;
-            Some((
-                field,
-                IntentField {
-                    local,
-                    sent,
-                    seen,
-                    loser,
-                },
-            ))
-        })
-        .collect()
 }
 
 /// Puts what a write left behind where the next round looks for it.

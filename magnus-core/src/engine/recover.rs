@@ -1,12 +1,12 @@
 //! Before anything else: what became of the writes that an earlier run left open.
 
+use super::observe::Sight;
 use super::push::{decoded, settled};
 use super::session::{Session, Tables};
 use super::{Phase, RunError};
-use crate::connection::{ReadTask, Reading};
 use crate::model::{
-    Base, Conflict, ConflictId, ConflictState, Field, Intent, IntentField, IntentOperation, IntentState, LastChange,
-    Link, LocalBase, Mapping, RemoteValue, RowVersion, Rule, Side, SkipReason, Value,
+    Base, Conflict, ConflictId, ConflictState, ExternalId, Field, Intent, IntentField, IntentOperation, IntentState,
+    LastChange, Link, LocalBase, Mapping, RemoteValue, RowVersion, Rule, Side, SkipReason, Value,
 };
 use crate::reconcile::{Fate, Lens, References, fates};
 use crate::store::{ConflictWrite, LinkWrite, Unit};
@@ -42,6 +42,7 @@ impl Session {
                 IntentOperation::Delete { .. } => self.settle_delete(&intent, mapping).await?,
             }
         }
+        self.in_a_row.clear();
         self.settle_creates(creates).await
     }
 
@@ -55,6 +56,28 @@ impl Session {
             let hold = "an earlier create is not settled; nothing new is taken over meanwhile";
             self.no_import = Some(SkipReason::CreateUnsettled.because(hold));
         }
+    }
+
+    /// Looks at the item of a write. Where it cannot be told what is there, the write is left for a later run: one item that a
+    /// tool cannot show must not stop all others.
+    async fn look_or_leave(
+        &mut self,
+        intent: &Intent,
+        item: &ExternalId,
+        mapping: &Mapping,
+    ) -> Result<Sight, RunError> {
+        let sight = match self.read_one(item, mapping).await {
+            Ok(sight) => {
+                self.in_a_row.clear();
+                sight
+            }
+            Err(error) if self.ends_looking(error.kind()) => return Err(error.into()),
+            Err(error) => Sight::Unsure(format!("its item could not be read: {error}")),
+        };
+        if let Sight::Unsure(words) = &sight {
+            self.leave(intent, SkipReason::Unsettled, words.clone());
+        }
+        Ok(sight)
     }
 
     /// Remote equals what was seen: not applied. Equals what was sent: applied. Else an ordinary merge with the old bases.
@@ -71,21 +94,10 @@ impl Session {
             self.commit_settled(intent, closing(intent, false)).await?;
             return Ok(());
         };
-        let request = ReadTask {
-            id: external_id.clone(),
-            project: mapping.external_id.clone(),
-        };
-        let reading = self.connection.read(vec![request]).await?.pop();
-        let remote = match reading {
-            Some(Reading::Denied) | None => {
-                self.leave(
-                    intent,
-                    SkipReason::Unsettled,
-                    "the tool does not let us look".to_owned(),
-                );
-                return Ok(());
-            }
-            Some(reading) => reading.into_task(),
+        let remote = match self.look_or_leave(intent, external_id, mapping).await? {
+            Sight::There(remote) => Some(remote),
+            Sight::Gone => None,
+            Sight::Unsure(_) => return Ok(()),
         };
         let mut after = link.clone();
         let mut unit = closing(intent, true);
@@ -196,12 +208,9 @@ impl Session {
         let IntentOperation::Delete { link_id, external_id } = &intent.operation else {
             return Ok(());
         };
-        let request = ReadTask {
-            id: external_id.clone(),
-            project: mapping.external_id.clone(),
-        };
-        match self.connection.read(vec![request]).await?.pop() {
-            Some(Reading::Absent) => {
+        match self.look_or_leave(intent, external_id, mapping).await? {
+            Sight::Unsure(_) => {}
+            Sight::Gone => {
                 let mut unit = closing(intent, true);
                 let tasks = self.store.tasks(vec![intent.task_id]).await?;
                 let title = tasks.into_iter().next().map(|task| task.title);
@@ -211,12 +220,7 @@ impl Session {
                 self.mark_gone(*link_id, &mut unit).await?;
                 self.commit_settled(intent, unit).await?;
             }
-            Some(Reading::Denied) | None => self.leave(
-                intent,
-                SkipReason::Unsettled,
-                "the tool does not let us look".to_owned(),
-            ),
-            Some(_) => {
+            Sight::There(_) => {
                 self.commit_settled(intent, closing(intent, false)).await?;
             }
         }

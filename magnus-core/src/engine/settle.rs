@@ -1,7 +1,8 @@
 //! After a write: bases, journal and history in one commit.
 
 use super::RunError;
-use super::push::{Job, decoded, settled};
+use super::job::Job;
+use super::push::{decoded, settled};
 use super::session::Session;
 use crate::connection::WrittenTask;
 use crate::model::{
@@ -14,14 +15,15 @@ use crate::store::{ConflictWrite, LinkWrite, Unit};
 
 impl Session {
     /// Records a create or an update. Bases advance only for the fields that were written; every other field of the answer
-    /// is compared with its old base in the next round, so that an edit by others is seen and not swallowed.
+    /// is compared with its old base in the next round, so that an edit by others is seen and not swallowed. `false` if the
+    /// hub did not take it: the journal entry stays open, and what was written is for the next run to look at.
     pub(super) async fn settle_written(
         &mut self,
         mapping: &Mapping,
         job: Job,
         written: WrittenTask,
         lens: &Lens<'_>,
-    ) -> Result<(), RunError> {
+    ) -> Result<bool, RunError> {
         let mut unit = Unit {
             intents: vec![settled(job.intent.clone(), true)],
             ..Unit::default()
@@ -29,7 +31,8 @@ impl Session {
         let (mut link, expected) = match &job.intent.operation {
             IntentOperation::Update { link_id, .. } => {
                 let Some(link) = self.store.link(*link_id).await? else {
-                    return self.lost_link(job, unit).await;
+                    self.lost_link(job, unit).await?;
+                    return Ok(false);
                 };
                 let expected = Some(link.version);
                 (link, expected)
@@ -83,21 +86,20 @@ impl Session {
         });
         if !self.commit_unit(unit).await? {
             let detail = "the hub's record of it changed meanwhile; the next run settles it".to_owned();
-            self.blocked
-                .insert(job.intent.task_id, SkipReason::Backoff.because(detail.clone()));
+            self.leave(&job.intent, SkipReason::Unsettled, detail.clone());
             self.tally.failed(
                 job.intent.task_id,
                 &job.entry.title,
                 job.entry.external_id.clone(),
                 detail,
             );
-            return Ok(());
+            return Ok(false);
         }
         let mut entry = job.entry;
         entry.external_id = Some(written.task.id);
         let conflicted = conflicted || entry.conflicted;
         self.pushed(&entry, conflicted);
-        Ok(())
+        Ok(true)
     }
 
     /// A new link, or the one that the task has here, turned: its item was gone before a person brought the task back. With

@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use tokio::sync::Mutex;
 use tracing::Instrument;
 
-use super::execute::count;
 use super::failed::InARow;
 use super::session::Session;
+use super::shown::count;
 use super::tally::Tally;
 use super::{Phase, RunContext, RunEnd, RunError, RunErrorKind, SyncEngine};
 use crate::clock::{Clock, SystemClock};

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::execute::{pushes, render};
 use super::observe::HubView;
 use super::session::{Active, Session};
+use super::shown::{pushes, render};
 use super::{Phase, RunError, RunErrorKind};
 use crate::model::{ExternalId, HistoryEntry, Intent, Mapping, MappingId, RunId, RunRequest, Task, TaskId};
 use crate::reconcile::{MappingPlan, Observation, Plan, Setting, UndoInput, plan_undo};
@@ -82,7 +82,9 @@ impl Session {
                     "some tasks were changed while their undoing was planned; undo the run again for the rest";
                 self.report.problems.push(problem.to_owned());
             }
+            let planned: Vec<_> = tool.iter().map(|entry| (entry.task_id, entry.title.clone())).collect();
             self.push(&mut undo.actives, index, tables, &view, tool).await?;
+            self.note_changed(planned);
         }
         Ok(None)
     }
@@ -115,16 +117,20 @@ impl Session {
             .collect();
         let (pushes, stale) = self.execute_hub(project, plan.entries).await?;
         if stale {
-            for (task, title) in planned {
-                if let Some(task) = task.filter(|task| !self.tally.knows(*task))
-                    && !pushes.iter().any(|entry| entry.task_id == Some(task))
-                {
-                    let detail = "it was changed while its undoing was planned".to_owned();
-                    self.tally.failed(task, &title, None, detail);
-                }
-            }
+            let left = |task: Option<TaskId>| pushes.iter().any(|entry| entry.task_id == task);
+            self.note_changed(planned.into_iter().filter(|(task, _)| !left(*task)));
         }
         Ok((stale, pushes))
+    }
+
+    /// What was planned and of which nothing became has failed: an undoing is not planned anew within its run.
+    fn note_changed(&mut self, planned: impl IntoIterator<Item = (Option<TaskId>, String)>) {
+        for (task, title) in planned {
+            if let Some(task) = task.filter(|task| !self.tally.knows(*task)) {
+                let detail = "it was changed while its undoing was planned".to_owned();
+                self.tally.failed(task, &title, None, detail);
+            }
+        }
     }
 
     async fn refuse_if_it_cannot_be_undone(&self, undone: RunId) -> Result<(), RunError> {

@@ -36,8 +36,9 @@ impl Hub {
         Ok(found)
     }
 
-    /// Settles an uncertain create, or corrects which item a person has named for one before. The next run of its connection goes on from there. An item that a person names is
-    /// believed once a run has seen it: until then its link is `uncertain`, and that it is not there proves nothing.
+    /// Settles an uncertain create, or corrects which item a person has named for one before. The next run of its connection
+    /// goes on from there. An item that a person names is believed once a run has seen it: until then its link is
+    /// `uncertain`, and that it is not there proves nothing.
     ///
     /// If the item that was named wrongly has been seen meanwhile, task and right item meet as at first contact: values
     /// that differ are conflicts. What runs wrote to the wrong one stays; it is an item of its own again.
@@ -71,11 +72,7 @@ impl Hub {
             Finding::SendAgain => settled.state = by_person(false),
             Finding::Is(external) => {
                 settled.state = by_person(true);
-                let link = self.link_for(&intent, external).await?;
-                unit.links.push(LinkWrite {
-                    link: Box::new(link),
-                    expected: None,
-                });
+                unit.links.extend(self.link_named(&intent, external).await?);
             }
         }
         unit.intents.push(settled.clone());
@@ -84,6 +81,25 @@ impl Hub {
         }
         let message = "the task or the item of the tool is linked to another one already; look at them again";
         Err(HubError::new(HubErrorKind::Conflict, message))
+    }
+
+    /// What becomes of the task's link if this item is the one. `None`: they are joined already.
+    async fn link_named(&self, intent: &Intent, external: ExternalId) -> Result<Option<LinkWrite>, HubError> {
+        let links = self.store.links_of_tasks(vec![intent.task_id]).await?;
+        let there = links
+            .into_iter()
+            .find(|link| link.connection_id == intent.connection_id);
+        if there.as_ref().is_some_and(|link| link.external_id == external) {
+            return Ok(None);
+        }
+        let named = self.link_for(intent, external).await?;
+        Ok(Some(match there {
+            None => LinkWrite {
+                link: Box::new(named),
+                expected: None,
+            },
+            Some(there) => turned(&there, named),
+        }))
     }
 
     /// Another item is the one: the link is turned to it.
@@ -98,23 +114,8 @@ impl Hub {
                 return Ok(intent);
             }
             let named = self.link_for(&intent, external.clone()).await?;
-            // Once it was seen, the hub may hold values of the wrong item: what was sent then proves nothing now.
-            let bases = match link.state {
-                LinkState::Uncertain => named.bases.clone(),
-                _ => BTreeMap::new(),
-            };
-            let after = Link {
-                id: link.id,
-                bases,
-                created_at: link.created_at,
-                version: link.version,
-                ..named
-            };
             let unit = Unit {
-                links: vec![LinkWrite {
-                    link: Box::new(after),
-                    expected: Some(link.version),
-                }],
+                links: vec![turned(&link, named)],
                 ..Unit::default()
             };
             if self.commit(Changeset::of(vec![unit])).await? {
@@ -143,6 +144,26 @@ impl Hub {
         let mut link = adopted(intent, &mapping, external, self.now());
         link.state = LinkState::Uncertain;
         Ok(link)
+    }
+}
+
+/// The link of a task, turned to the item that a person has named.
+fn turned(link: &Link, named: Link) -> LinkWrite {
+    // Once another item was seen, the hub may hold values of that: what was sent then proves nothing now.
+    let bases = match link.state {
+        LinkState::Uncertain | LinkState::Restored | LinkState::GoneLocal => named.bases.clone(),
+        _ => BTreeMap::new(),
+    };
+    let after = Link {
+        id: link.id,
+        bases,
+        created_at: link.created_at,
+        version: link.version,
+        ..named
+    };
+    LinkWrite {
+        link: Box::new(after),
+        expected: Some(link.version),
     }
 }
 

@@ -41,6 +41,9 @@ pub enum IntentOperation {
         /// Whether the id of this intent was sent along as a marker.
         #[serde(default)]
         marked: bool,
+        /// The tool's id of the user that sent it, whose new items it is looked for among.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sent_as: Option<ExternalId>,
     },
     /// Change an external task.
     Update {

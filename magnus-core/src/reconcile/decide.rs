@@ -76,14 +76,22 @@ impl Decider<'_> {
             ),
             remote: RemoteBase::Agreed(self.raw().clone()),
         };
+        // What the hub had before the sides ever met is an edit as well as any.
+        let gives_way = local_moved || (self.input.base.is_none() && !self.input.local.is_hub_default());
         match self.decode() {
             // Nothing computed yet: some answers of a tool lack the field, so a base would come and go.
             Ok(value) if value.is_empty() && self.input.base.is_none() => FieldDecision::Unchanged,
             Ok(value) if self.is_local(&value) => FieldDecision::Record(self.agreed()),
             Ok(value) if !value.is_empty() && self.direction.pulls() => {
-                self.pull(value, Rule::OneMoved, local_moved.then(|| self.input.local.clone()))
+                self.pull(value, Rule::OneMoved, gives_way.then(|| self.input.local.clone()))
             }
             _ if local_moved => self.held_as_computed(Some(seen)),
+            // The hub has not got it: noted as agreed on, it would never get there.
+            Ok(value) if !value.is_empty() => self.held_by_direction(),
+            Err(_) => FieldDecision::Record(Base {
+                remote: RemoteBase::Unseen(self.raw().clone()),
+                ..seen
+            }),
             // The hub keeps a value that the tool now computes to nothing. They do not agree on it: once the tool computes
             // it no more (a parent has lost its children), the hub's is sent.
             Ok(value) if value.is_empty() && !self.input.local.is_empty() => FieldDecision::Record(Base {
@@ -110,14 +118,16 @@ impl Decider<'_> {
         let value = match self.decode() {
             Ok(value) => value,
             Err(reason) => {
-                let base = Base {
+                // Once the tool's value can be told, it fills what the hub has left empty. What the hub has set stays at first
+                // contact until then: it is no more agreed on than the tool's.
+                let base = self.input.local.is_hub_default().then(|| Base {
                     local: LocalBase::Agreed(self.input.local.clone()),
                     remote: RemoteBase::Unseen(self.raw().clone()),
-                };
+                });
                 return FieldDecision::Held {
                     hold: Hold::Unresolved,
                     reason,
-                    base: Some(base),
+                    base,
                 };
             }
         };
@@ -296,11 +306,15 @@ impl Decider<'_> {
         if self.direction.pulls() {
             self.pull(value, rule, loser)
         } else {
-            FieldDecision::Held {
-                hold: Hold::Direction,
-                reason: "changed in the tool; this run may not change the hub".to_owned(),
-                base: None,
-            }
+            self.held_by_direction()
+        }
+    }
+
+    fn held_by_direction(&self) -> FieldDecision {
+        FieldDecision::Held {
+            hold: Hold::Direction,
+            reason: "changed in the tool; this run may not change the hub".to_owned(),
+            base: None,
         }
     }
 

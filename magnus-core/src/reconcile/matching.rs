@@ -26,6 +26,22 @@ pub struct Matches {
     pub ambiguous_externals: HashMap<ExternalId, String>,
 }
 
+impl Matches {
+    /// Takes back the pairs of tasks of which something else is not settled yet: the external task of such a pair waits, too.
+    pub fn hold_back(&mut self, held: impl Fn(TaskId) -> Option<String>) {
+        let pairs = std::mem::take(&mut self.pairs);
+        for (task, external) in pairs {
+            match held(task) {
+                None => self.pairs.push((task, external)),
+                Some(reason) => {
+                    self.ambiguous_externals.insert(external, reason.clone());
+                    self.ambiguous_tasks.insert(task, reason);
+                }
+            }
+        }
+    }
+}
+
 /// Matches unlinked items by their canonical title.
 ///
 /// A title counts as sure only if it occurs exactly once on each side, **linked items included**: otherwise a crash in

@@ -184,6 +184,7 @@ impl<'a> Planner<'a> {
                 link_id: link.id,
                 task_id: task.id,
                 external_id: link.external_id.clone(),
+                undoes: false,
             }
         };
         self.plan.entries.push(Entry {

@@ -27,12 +27,12 @@ impl<'a> Planner<'a> {
         wanted.sort_by_key(|task| task.id);
         let mut creating = Vec::new();
         for task in wanted {
-            let reason = if let Some(reason) = matches.ambiguous_tasks.get(&task.id) {
+            let reason = if let Some(reason) = self.input.blocked.get(&task.id) {
+                Some(reason.clone())
+            } else if let Some(reason) = matches.ambiguous_tasks.get(&task.id) {
                 Some(SkipReason::AmbiguousMatch.because(reason.clone()))
             } else if !self.setting().direction.pushes() {
                 Some(SkipReason::Direction.because("this run may not change the tool"))
-            } else if let Some(reason) = self.input.blocked.get(&task.id) {
-                Some(reason.clone())
             } else {
                 self.input.no_creation.cloned()
             };

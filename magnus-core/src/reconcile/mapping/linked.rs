@@ -90,10 +90,17 @@ impl<'a> Planner<'a> {
                 .input
                 .mappings
                 .iter()
-                .find(|other| other.project_id == task.project_id);
+                .find(|other| other.project_id == task.project_id && other.enabled);
             match target {
-                Some(target) if self.setting().direction.pushes() => move_to = Some(Box::new(target.clone())),
-                Some(_) => {}
+                Some(_) if !self.setting().direction.pushes() => {}
+                Some(target) if self.input.writable.contains(&target.id) => move_to = Some(Box::new(target.clone())),
+                Some(target) => {
+                    let words = format!(
+                        "moved in the hub; it is moved to {:?} in the tool once that is in step and may be written to",
+                        target.external_name
+                    );
+                    moved_apart = Some(SkipReason::IncompleteListing.because(words));
+                }
                 None => after.state = LinkState::OutOfScope,
             }
         }

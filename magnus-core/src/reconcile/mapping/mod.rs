@@ -7,15 +7,15 @@ mod linked;
 mod planner;
 mod unlinked;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::item::{Outgoing, Setting};
 use super::observation::Observation;
 use super::plan::{FieldChange, PlannedAction};
 use crate::connection::Translator;
 use crate::model::{
-    Conflict, ConnectionOptions, ExternalId, Field, Link, LinkId, Mapping, Reason, RemoteTask, RemoteValue, Task,
-    TaskId,
+    Conflict, ConnectionOptions, ExternalId, Field, Link, LinkId, Mapping, MappingId, Reason, RemoteTask, RemoteValue,
+    Task, TaskId,
 };
 use crate::store::Unit;
 use planner::Planner;
@@ -25,8 +25,10 @@ use planner::Planner;
 pub struct MappingInput<'a> {
     /// The mapping.
     pub mapping: &'a Mapping,
-    /// All mappings of the connection.
+    /// All mappings of the connection, those that take no part in the run, too.
     pub mappings: &'a [Mapping],
+    /// The mappings in whose projects this run has looked and may write.
+    pub writable: &'a HashSet<MappingId>,
     /// The connection's options.
     pub options: &'a ConnectionOptions,
     /// The tasks of the hub project, and those of links that point out of it.
@@ -82,6 +84,8 @@ pub enum Push {
         task_id: TaskId,
         /// The external task.
         external_id: ExternalId,
+        /// Whether it is deleted since its making is undone, and not since the hub's side is gone.
+        undoes: bool,
     },
     /// An archived external task: a tool archives by a status of its own.
     Archive {

@@ -48,7 +48,13 @@ impl<'a> Planner<'a> {
                 })
             });
         let externals: Vec<Candidate<ExternalId>> = observed.chain(unlisted).collect();
-        match_items(self.input.options.matching, &tasks, &externals)
+        let mut matches = match_items(self.input.options.matching, &tasks, &externals);
+        // What an unsettled create has made may be another item: joined with this one, its task would be there twice.
+        matches.hold_back(|task| {
+            let reason = self.input.blocked.get(&task)?;
+            Some(format!("the task of this title waits: {}", reason.detail))
+        });
+        matches
     }
 
     /// Gives the new items their counterparts beforehand, so that references among them resolve.

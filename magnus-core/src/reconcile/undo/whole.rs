@@ -65,6 +65,7 @@ impl Undoing<'_> {
                 link_id: link.id,
                 task_id: self.task.id,
                 external_id: remote.id.clone(),
+                undoes: true,
             }),
             ..self.entry(PlannedAction::DeleteInTool)
         })

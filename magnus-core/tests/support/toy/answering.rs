@@ -8,7 +8,7 @@ use magnus_core::connection::{
 };
 use magnus_core::model::{ExternalId, Field, RemoteField, RemoteTask, RemoteValue, RemoteVersion};
 
-use super::{Item, Mishap, State, Toy};
+use super::{Happening, Item, Mishap, State, Toy};
 
 fn project_of(write: &RemoteWrite) -> u64 {
     let project = match write {
@@ -60,6 +60,10 @@ impl Toy {
             }
             state.mishaps.pop()
         };
+        let happening = self.state().when_written.take();
+        if let Some(Happening(happening)) = happening {
+            happening();
+        }
         if self.state().forbidden.contains(&project_of(&write)) {
             return Err(error(ConnectionErrorKind::Forbidden, "403"));
         }

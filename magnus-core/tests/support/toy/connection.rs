@@ -88,6 +88,10 @@ impl Connection for Toy {
 
     async fn read(&self, requests: Vec<ReadTask>) -> Result<Vec<Reading>, ConnectionError> {
         let mut state = self.readable("read")?;
+        let fails = |request: &ReadTask| state.unreadable.iter().any(|id| request.id == ExternalId::from(*id));
+        if requests.iter().any(fails) {
+            return Err(ConnectionError::new(ConnectionErrorKind::Unavailable, "read", "500"));
+        }
         Ok(requests
             .into_iter()
             .map(|request| {
@@ -126,7 +130,11 @@ impl Connection for Toy {
     }
 
     async fn find_created(&self, request: FindCreated) -> Result<Vec<RemoteTask>, ConnectionError> {
-        let state = self.readable("find_created")?;
+        let mut state = self.readable("find_created")?;
+        if state.blind_searches > 0 {
+            state.blind_searches -= 1;
+            return Ok(Vec::new());
+        }
         let after: u64 = request.after.map_or(0, |id| id.as_str().parse().unwrap());
         let marked = |item: &Item| {
             let marker = item.marker.as_deref();

@@ -66,6 +66,12 @@ pub(crate) struct State {
     pub(crate) closing: HashSet<u64>,
     /// What happens when the tool is asked who changed something.
     pub(crate) when_asked_who: Option<Happening>,
+    /// What happens while the next write is on its way.
+    pub(crate) when_written: Option<Happening>,
+    /// How many searches for what we have made will find nothing.
+    pub(crate) blind_searches: u32,
+    /// Items that the tool fails to show one by one.
+    pub(crate) unreadable: HashSet<u64>,
     /// Items that lists leave out.
     pub(crate) unlisted: HashSet<u64>,
     /// Projects in which nothing may be written.

@@ -220,6 +220,7 @@ pub async fn intents_are_replaced_by_id_and_gone_once_settled(world: World) -> C
         operation: IntentOperation::Create {
             project: ExternalId::from(1),
             greatest_seen: Some(ExternalId::from(7)),
+            sent_as: Some(ExternalId::from(3)),
             marked: true,
         },
         created_at: world.now() - TimeDelta::seconds(1),
@@ -370,6 +371,7 @@ pub async fn what_a_run_did_is_found(world: World) -> Checked {
         operation: IntentOperation::Create {
             project: world.mapping.external_id.clone(),
             greatest_seen: None,
+            sent_as: None,
             marked: false,
         },
         fields: BTreeMap::new(),

@@ -1,0 +1,205 @@
+//! What people do in the hub while a round is on its way to the tool.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
+
+mod support;
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+use magnus_core::hub::{Finding, Hub};
+use magnus_core::memory::MemoryStore;
+use magnus_core::model::{
+    DeletionPolicy, Direction, ExternalId, Field, Link, LinkState, Mapping, RunState, Status, TaskId, Value,
+};
+use magnus_core::store::{Changeset, Fence, HubStore, LinkStore, LinkWrite, TaskStore, TaskWrite, Unit};
+use support::bench::Bench;
+use support::toy::{Habits, Happening, Toy};
+
+/// Does something while the next write is on its way.
+fn meanwhile(toy: &Toy, happening: impl FnOnce() + Send + 'static) {
+    toy.state().when_written = Some(Happening(Box::new(happening)));
+}
+
+fn commit(store: &MemoryStore, unit: Unit) {
+    let done = store.commit(Fence::Hub, Changeset::of(vec![unit])).now_or_never();
+    assert!(done.expect("the store in memory never waits").unwrap().stale.is_empty());
+}
+
+fn join(store: &MemoryStore, mapping: &Mapping, task: TaskId, item: u64) {
+    let link = Link::new(
+        mapping,
+        task,
+        ExternalId::from(item),
+        "2026-11-22T12:00:00Z".parse().unwrap(),
+    );
+    let write = LinkWrite {
+        link: Box::new(link),
+        expected: None,
+    };
+    let links = vec![write];
+    commit(
+        store,
+        Unit {
+            links,
+            ..Unit::default()
+        },
+    );
+}
+
+fn delete(store: &MemoryStore, task: TaskId) {
+    let found = store.tasks(vec![task]).now_or_never().unwrap();
+    let mut task = found.unwrap().remove(0);
+    let expected = task.version;
+    task.deleted_at = Some("2026-11-22T12:00:00Z".parse().unwrap());
+    let write = TaskWrite::Update {
+        task: Box::new(task),
+        expected,
+    };
+    let tasks = vec![write];
+    commit(
+        store,
+        Unit {
+            tasks,
+            ..Unit::default()
+        },
+    );
+}
+
+#[tokio::test]
+async fn what_is_restored_before_its_deletion_is_sent_stays_in_the_tool() {
+    let toy = Toy::new("toy", Habits::exact());
+    let bench = Bench::with(vec![toy.clone()], |settings| {
+        settings.options.deletions = DeletionPolicy::Delete;
+    })
+    .await;
+    toy.add("one");
+    toy.add("two");
+    bench.sync(0).await;
+    let tasks: Vec<TaskId> = bench.tasks().await.into_keys().collect();
+    for task in &tasks {
+        bench.delete(*task).await;
+    }
+    let hub = Hub::new(Arc::new(bench.store.clone()));
+    let both = tasks.clone();
+    meanwhile(&toy, move || {
+        for task in both {
+            hub.restore_task(task).now_or_never().unwrap().unwrap();
+        }
+    });
+    bench.sync(0).await;
+    assert_eq!(toy.state().items.len(), 1, "the first one was on its way already");
+    bench.settle().await;
+    assert!(bench.tasks().await.values().all(|task| !task.is_deleted()));
+    let states: Vec<LinkState> = bench.links(0).await.iter().map(|link| link.state).collect();
+    assert!(states.contains(&LinkState::Live), "{states:?}");
+}
+
+#[tokio::test]
+async fn what_is_deleted_or_joined_before_it_is_made_in_the_tool_is_not_made_there() {
+    let toy = Toy::new("toy", Habits::exact());
+    let bench = Bench::with(vec![toy.clone()], |settings| settings.direction = Direction::Push).await;
+    let theirs = toy.add("theirs");
+    for title in ["one", "two", "three"] {
+        bench.add(title).await;
+    }
+    let tasks: Vec<TaskId> = bench.tasks().await.into_keys().collect();
+    let mapping = bench.store.mappings(bench.toys[0].1).await.unwrap().remove(0);
+    let (store, gone, joined) = (bench.store.clone(), tasks[1], tasks[2]);
+    meanwhile(&toy, move || {
+        delete(&store, gone);
+        join(&store, &mapping, joined, theirs);
+    });
+    bench.sync(0).await;
+    assert_eq!(toy.state().creates, 1);
+    let linked: Vec<TaskId> = bench.links(0).await.iter().map(|link| link.task_id).collect();
+    assert_eq!(linked.len(), 2);
+    assert!(linked.contains(&tasks[0]) && linked.contains(&tasks[2]), "{linked:?}");
+}
+
+/// A person joins a task with an item of the tool at the very moment when another item is made for it: one of the two is
+/// too many, and which one is for the person to say.
+#[tokio::test]
+async fn rule_17_what_is_joined_while_it_is_made_is_not_taken_over_as_a_new_task() {
+    for made_is_it in [true, false] {
+        let toy = Toy::new("toy", Habits::exact());
+        let bench = Bench::with(vec![toy.clone()], |settings| settings.direction = Direction::Push).await;
+        let theirs = toy.add("theirs");
+        let task = bench.add("ours").await;
+        let mapping = bench.store.mappings(bench.toys[0].1).await.unwrap().remove(0);
+        let store = bench.store.clone();
+        meanwhile(&toy, move || join(&store, &mapping, task, theirs));
+        let end = bench.sync(0).await;
+        assert_eq!(end.state, RunState::Partial, "{end:?}");
+        let made = toy.find("ours")[0];
+        bench
+            .set(0, |settings| settings.direction = Direction::Bidirectional)
+            .await;
+        for _ in 0..2 {
+            bench.sync(0).await;
+            assert_eq!(bench.tasks().await.len(), 1, "nothing is taken over");
+        }
+        let hub = Hub::new(Arc::new(bench.store.clone()));
+        let waiting = hub.uncertain(None).await.unwrap();
+        assert_eq!((waiting.len(), waiting[0].task_id), (1, task));
+        let (finding, item, other) = if made_is_it {
+            (Finding::Is(ExternalId::from(made)), made, theirs)
+        } else {
+            (Finding::SendAgain, theirs, made)
+        };
+        hub.settle(waiting[0].id, finding).await.unwrap();
+        bench.settle().await;
+        let links = bench.links(0).await;
+        assert_eq!((links.len(), toy.state().items.len()), (2, 2));
+        for link in links {
+            let wanted = if link.task_id == task { item } else { other };
+            assert_eq!(
+                (link.external_id, link.state),
+                (ExternalId::from(wanted), LinkState::Live)
+            );
+        }
+    }
+}
+
+/// Of a change that a person has turned to another item meanwhile, nothing is written to the wrong one.
+#[tokio::test]
+async fn what_is_turned_to_another_item_is_not_written_to_the_old_one() {
+    let toy = Toy::new("toy", Habits::exact());
+    let bench = Bench::new(vec![toy.clone()]).await;
+    let ids = [toy.add("one"), toy.add("two")];
+    bench.sync(0).await;
+    let links = bench.links(0).await;
+    for link in &links {
+        bench
+            .edit(link.task_id, Field::Status, Value::Status(Status::Done))
+            .await;
+    }
+    let right = [toy.add("right"), toy.add("right, too")];
+    bench.set(0, |settings| settings.direction = Direction::Push).await;
+    let store = bench.store.clone();
+    meanwhile(&toy, move || {
+        for (link, right) in links.into_iter().zip(right) {
+            let mut turned = link;
+            turned.external_id = ExternalId::from(right);
+            let write = LinkWrite {
+                expected: Some(turned.version),
+                link: Box::new(turned),
+            };
+            let links = vec![write];
+            commit(
+                &store,
+                Unit {
+                    links,
+                    ..Unit::default()
+                },
+            );
+        }
+    });
+    bench.sync(0).await;
+    let done = |id: &&u64| toy.value(**id, Field::Status) == Value::Status(Status::Done);
+    assert_eq!(
+        ids.iter().filter(done).count(),
+        1,
+        "the first one was on its way already"
+    );
+}
