@@ -106,10 +106,10 @@ async fn rule_20_a_lost_create_that_is_not_found_is_not_believed_to_be_lost_at_o
             toy.state().closing.insert(1);
         }
         let end = bench.sync(0).await;
-        assert_eq!((toy.state().creates, open_intents(&bench).await), (1, 1), "{end:?}");
+        assert_eq!((open_intents(&bench).await, toy.state().creates), (1, 1), "{end:?}");
         toy.state().closing.clear();
         bench.settle().await;
-        assert_eq!((toy.state().items.len(), bench.tasks().await.len()), (1, 1));
+        assert_eq!((bench.tasks().await.len(), toy.state().items.len()), (1, 1));
         assert_eq!(bench.links(0).await[0].task_id, task);
     }
 }
@@ -128,7 +128,7 @@ async fn rule_20_what_another_user_has_sent_is_not_sent_again_unseen() {
     for _ in 0..3 {
         bench.sync(0).await;
     }
-    assert_eq!((toy.state().creates, bench.tasks().await.len()), (1, 1));
+    assert_eq!((bench.tasks().await.len(), toy.state().creates), (1, 1));
     let hub = magnus_core::hub::Hub::new(std::sync::Arc::new(bench.store.clone()));
     assert_eq!(hub.uncertain(None).await.unwrap().len(), 1);
 }

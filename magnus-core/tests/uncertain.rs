@@ -266,5 +266,5 @@ async fn an_item_that_is_named_for_a_task_that_was_brought_back_is_joined() {
         (ExternalId::from(made), LinkState::Live)
     );
     assert_eq!(bench.store_task(task).await.title, "renamed by a person");
-    assert_eq!((toy.state().items.len(), bench.tasks().await.len()), (1, 1));
+    assert_eq!((bench.tasks().await.len(), toy.state().items.len()), (1, 1));
 }
