@@ -472,3 +472,54 @@ async fn rule_25_a_parent_that_would_close_a_circle_is_for_a_person_to_decide() 
         .collect();
     assert_eq!(fields, [(hub_b, Field::Parent)]);
 }
+
+/// Each of three tasks gets a parent, two in the tool and one in the hub: any two may be, all three close a circle.
+#[tokio::test]
+async fn rule_25_parents_that_are_taken_over_together_close_no_circle() {
+    let (bench, toy) = one(Habits::exact()).await;
+    let [a, b, c] = ["a", "b", "c"].map(|title| toy.add(title));
+    bench.sync(0).await;
+    let hub = [
+        bench.task("a").await.id,
+        bench.task("b").await.id,
+        bench.task("c").await.id,
+    ];
+    toy.edit_raw(a, Field::Parent, b.to_string().into());
+    toy.edit_raw(c, Field::Parent, a.to_string().into());
+    bench.edit(hub[1], Field::Parent, Value::Task(hub[2])).await;
+    bench.sync(0).await;
+    let mut at = Some(hub[0]);
+    for _ in 0..3 {
+        let Some(task) = at else { break };
+        at = bench.store_task(task).await.parent_id;
+    }
+    assert_eq!(at, None, "the way up has an end");
+    assert!(
+        bench
+            .conflicts()
+            .await
+            .iter()
+            .any(|conflict| conflict.field == Field::Parent)
+    );
+}
+
+/// Parent and child change places in the tool: that is no conflict.
+#[tokio::test]
+async fn rule_25_a_parent_and_a_child_that_change_places_are_no_circle() {
+    for first_is_child in [true, false] {
+        let (bench, toy) = one(Habits::exact()).await;
+        let (one, two) = (toy.add("one"), toy.add("two"));
+        let (child, parent) = if first_is_child { (one, two) } else { (two, one) };
+        toy.edit_raw(child, Field::Parent, parent.to_string().into());
+        bench.settle().await;
+        toy.edit_raw(child, Field::Parent, serde_json::Value::Null);
+        toy.edit_raw(parent, Field::Parent, child.to_string().into());
+        let end = bench.sync(0).await;
+        assert_eq!(end.state, RunState::Completed, "{end:?}");
+        assert!(bench.conflicts().await.is_empty());
+        let (of_child, of_parent) = if first_is_child { ("one", "two") } else { ("two", "one") };
+        let above = bench.task(of_child).await;
+        assert_eq!(above.parent_id, None);
+        assert_eq!(bench.task(of_parent).await.parent_id, Some(above.id));
+    }
+}

@@ -10,7 +10,11 @@ use crate::store::{TaskWrite, Unit};
 
 impl<'a> Planner<'a> {
     pub(super) fn merge_linked(&mut self) {
-        let links: Vec<&'a Link> = self.input.links.iter().filter(|link| self.concerns(link)).collect();
+        let mut links: Vec<&'a Link> = self.input.links.iter().filter(|link| self.concerns(link)).collect();
+        // What is above an item in the tool is decided before it: where parent and child change places there, the one is free
+        // before the other is put beneath it.
+        let depths = self.depths_in_tool();
+        links.sort_by_key(|link| depths.get(&link.external_id).copied().unwrap_or_default());
         for link in links {
             if link.state == LinkState::Live {
                 self.plan.linked += 1;
@@ -119,6 +123,7 @@ impl<'a> Planner<'a> {
             remote,
         };
         let mut merge = self.merge(item, move_to.as_deref());
+        self.note_parent(&merge);
         if task_after.project_id != task.project_id {
             let before = self.input.mappings.iter().find(|other| other.id == link.mapping_id);
             let before = before.map_or("", |before| before.external_name.as_str());

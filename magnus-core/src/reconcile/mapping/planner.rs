@@ -8,11 +8,12 @@ use crate::model::{
     Conflict, ExternalId, Field, Link, LinkId, LinkState, Mapping, Reason, RemoteBase, RemoteTask, SkipReason, Task,
     TaskId,
 };
+use crate::reconcile::hierarchy::depths;
 use crate::reconcile::item::{Item, ItemMerge, Setting, merge_item};
 use crate::reconcile::lens::{Lens, References};
 use crate::reconcile::observation::Absence;
 use crate::reconcile::plan::{FieldChange, PlannedAction};
-use crate::store::{LinkWrite, Unit};
+use crate::store::{LinkWrite, TaskWrite, Unit};
 
 pub(super) struct Planner<'a> {
     pub(super) input: &'a MappingInput<'a>,
@@ -134,6 +135,34 @@ impl<'a> Planner<'a> {
         let none = HashMap::new();
         let open = self.open.get(&item.link.id).unwrap_or(&none);
         merge_item(item, open, &self.parents, &lens, self.setting())
+    }
+
+    /// What is decided on a later item knows the parents that earlier ones get: taken over one by one, they must not close a
+    /// circle together.
+    pub(super) fn note_parent(&mut self, merge: &ItemMerge) {
+        for write in &merge.unit.tasks {
+            let (TaskWrite::Insert { task, .. } | TaskWrite::Update { task, .. }) = write;
+            match task.parent_id {
+                Some(parent) => drop(self.parents.insert(task.id, parent)),
+                None => drop(self.parents.remove(&task.id)),
+            }
+        }
+    }
+
+    /// How deep each item that the tool showed lies there.
+    pub(super) fn depths_in_tool(&self) -> HashMap<ExternalId, usize> {
+        let shown = &self.input.observation.tasks;
+        let keys: Vec<&ExternalId> = shown.keys().collect();
+        let parents: HashMap<&ExternalId, &ExternalId> = shown
+            .values()
+            .filter_map(|remote| {
+                let parent = remote.value(Field::Parent)?.as_external_id()?;
+                let (parent, _) = shown.get_key_value(&parent)?;
+                Some((&remote.id, parent))
+            })
+            .collect();
+        let depths = depths(&keys, &parents);
+        depths.into_iter().map(|(id, depth)| (id.clone(), depth)).collect()
     }
 
     pub(super) fn entry(

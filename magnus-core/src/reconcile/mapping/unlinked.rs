@@ -78,7 +78,10 @@ impl<'a> Planner<'a> {
     }
 
     pub(super) fn link_matches(&mut self, matches: &Matches) {
-        for (task, external) in &matches.pairs {
+        let depths = self.depths_in_tool();
+        let mut pairs: Vec<&(TaskId, ExternalId)> = matches.pairs.iter().collect();
+        pairs.sort_by_key(|(_, external)| depths.get(external).copied().unwrap_or_default());
+        for (task, external) in pairs {
             let (Some(task), Some(remote)) = (self.input.tasks.get(task), self.input.observation.tasks.get(external))
             else {
                 continue;
@@ -101,6 +104,7 @@ impl<'a> Planner<'a> {
                 remote,
             };
             let merge = self.merge(item, None);
+            self.note_parent(&merge);
             let entry = self.entry(PlannedAction::Link, task, &link, remote, merge, None);
             self.plan.entries.push(entry);
         }
