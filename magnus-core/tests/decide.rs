@@ -153,6 +153,7 @@ struct Case<'a> {
     derived: bool,
     refusal: Option<Refusal>,
     times: (Option<Timestamp>, Option<Timestamp>),
+    linked_at: Option<Timestamp>,
 }
 
 fn outcome(case: &Case<'_>, direction: Direction, policy: ConflictPolicy) -> String {
@@ -175,6 +176,7 @@ fn outcome(case: &Case<'_>, direction: Direction, policy: ConflictPolicy) -> Str
         remote: &tool,
         refusal: case.refusal.as_ref(),
         local_time: case.times.0,
+        linked_at: case.linked_at,
         remote_time: case.times.1,
     };
     told(decide(&input, &lens, direction, policy))
@@ -188,6 +190,7 @@ fn plain<'a>(base: &'a str, local: &'a str, remote: &'a str) -> Case<'a> {
         derived: false,
         refusal: None,
         times: (None, None),
+        linked_at: None,
     }
 }
 
@@ -235,6 +238,25 @@ fn rule_23_a_computed_value_is_agreed_on_only_once_the_hub_has_it() {
         assert_eq!(outcome(&derived(base, "a", "B?"), BOTH, MANUAL), "record unseen");
     }
     assert_eq!(outcome(&derived("a|~B?", "a", "B"), BOTH, MANUAL), "pull b");
+    assert_eq!(
+        outcome(&derived("a|A", "c", "B"), Direction::Push, MANUAL),
+        "held computed_by_tool",
+        "without a base: a later run that may change the hub pulls it"
+    );
+}
+
+/// What a person has set since the sides were joined goes out, also over what nobody can tell.
+#[test]
+fn rule_7_an_edit_since_the_first_contact_is_an_edit() {
+    let at = |second: u32| Some(format!("2026-11-22T12:00:{second:02}Z").parse().expect("a time"));
+    let case = |edited| Case {
+        times: (at(edited), None),
+        linked_at: at(5),
+        ..plain("-", "a", "B?")
+    };
+    assert_eq!(outcome(&case(9), BOTH, MANUAL), "push A");
+    assert_eq!(outcome(&case(5), BOTH, MANUAL), "held unresolved");
+    assert_eq!(outcome(&case(9), Direction::Pull, MANUAL), "held direction noted");
 }
 
 #[test]

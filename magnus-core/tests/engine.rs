@@ -279,6 +279,25 @@ async fn a_move_to_a_project_that_is_not_read_now_waits_and_is_no_farewell() {
     }
 }
 
+/// An item is moved in the tool to a project that is in step, but not read now.
+#[tokio::test]
+async fn what_moved_to_a_project_that_is_not_read_now_waits_and_says_so() {
+    let (bench, toy) = one(Habits::exact()).await;
+    toy.state().projects.insert(2, ("Beta".to_owned(), true));
+    let id = toy.add("task");
+    bench.sync(0).await;
+    let task = bench.task("task").await.id;
+    toy.move_to(id, 2);
+    toy.state().broken.insert(2);
+    let end = bench.sync(0).await;
+    let said = end.report.items.iter().find(|item| item.task_id == Some(task)).unwrap();
+    assert!(said.detail.contains("Beta"), "{said:?}");
+    assert_eq!(bench.links(0).await[0].state, LinkState::Live);
+    toy.state().broken.clear();
+    bench.settle().await;
+    assert_ne!(bench.store_task(task).await.project_id, bench.project);
+}
+
 #[tokio::test]
 async fn rule_9_a_refused_value_is_held_and_the_rest_is_sent() {
     let (bench, toy) = one(Habits::exact()).await;

@@ -121,7 +121,7 @@ async fn what_is_deleted_or_joined_before_it_is_made_in_the_tool_is_not_made_the
 /// too many, and which one is for the person to say.
 #[tokio::test]
 async fn rule_17_what_is_joined_while_it_is_made_is_not_taken_over_as_a_new_task() {
-    for made_is_it in [true, false] {
+    for (made_is_it, renamed) in [(true, false), (false, false), (true, true), (false, true)] {
         let toy = Toy::new("toy", Habits::exact());
         let bench = Bench::with(vec![toy.clone()], |settings| settings.direction = Direction::Push).await;
         let theirs = toy.add("theirs");
@@ -132,6 +132,9 @@ async fn rule_17_what_is_joined_while_it_is_made_is_not_taken_over_as_a_new_task
         let end = bench.sync(0).await;
         assert_eq!(end.state, RunState::Partial, "{end:?}");
         let made = toy.find("ours")[0];
+        if renamed {
+            toy.edit(made, Field::Title, &Value::text("renamed since"));
+        }
         bench
             .set(0, |settings| settings.direction = Direction::Bidirectional)
             .await;
@@ -202,4 +205,49 @@ async fn what_is_turned_to_another_item_is_not_written_to_the_old_one() {
         1,
         "the first one was on its way already"
     );
+}
+
+/// A deletion takes along what is below, and a task that is below comes back while its deletion waits: the deletion of what is
+/// above would take it along all the same.
+#[tokio::test]
+async fn rule_22_what_is_restored_meanwhile_is_not_taken_along_with_what_is_above() {
+    let toy = Toy::new("toy", Habits::exact());
+    toy.state().cascades = true;
+    let bench = Bench::with(vec![toy.clone()], |settings| {
+        settings.options.deletions = DeletionPolicy::Delete;
+    })
+    .await;
+    let above = toy.add("above");
+    for title in ["one", "two"] {
+        let below = toy.add(title);
+        toy.edit_raw(below, Field::Parent, above.to_string().into());
+    }
+    bench.settle().await;
+    let (parent, tasks) = (bench.task("above").await.id, bench.tasks().await);
+    for task in tasks.keys() {
+        bench.delete(*task).await;
+    }
+    let hub = Hub::new(Arc::new(bench.store.clone()));
+    meanwhile(&toy, move || {
+        for task in tasks.into_keys().filter(|task| *task != parent) {
+            hub.restore_task(task).now_or_never().unwrap().unwrap();
+        }
+    });
+    bench.sync(0).await;
+    assert_eq!(toy.state().items.len(), 2, "the first one was on its way already");
+    for _ in 0..4 {
+        bench.sync(0).await;
+    }
+    assert_eq!(toy.state().items.len(), 2);
+    let of_item: Vec<TaskId> = bench
+        .links(0)
+        .await
+        .into_iter()
+        .filter(|link| link.state == LinkState::Live)
+        .map(|link| link.task_id)
+        .collect();
+    assert_eq!(of_item.len(), 2);
+    for task in of_item {
+        assert!(!bench.store_task(task).await.is_deleted());
+    }
 }

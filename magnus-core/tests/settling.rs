@@ -4,8 +4,13 @@
 
 mod support;
 
-use magnus_core::model::{DeletionPolicy, Field, Rule, RunRequest, RunState, Side, Status, Value};
-use magnus_core::store::{HubStore, LinkStore};
+use std::sync::Arc;
+
+use magnus_core::hub::Hub;
+use magnus_core::model::{
+    DeletionPolicy, ExternalId, Field, IntentOperation, MatchPolicy, Rule, RunRequest, RunState, Side, Status, Value,
+};
+use magnus_core::store::{Changeset, Fence, HubStore, LinkStore, TaskStore, Unit};
 use support::bench::Bench;
 use support::toy::{Habits, Mishap, Toy};
 
@@ -23,7 +28,7 @@ async fn open_intents(bench: &Bench) -> usize {
 async fn a_lost_create_is_waited_for_from_when_it_can_have_left_and_not_from_when_it_was_written_down() {
     let (bench, toy) = one(Habits::exact()).await;
     bench.add("new").await;
-    toy.state().slow = Some((std::sync::Arc::clone(&bench.clock), 300));
+    toy.state().slow = Some((Arc::clone(&bench.clock), 300));
     toy.state().mishaps = vec![Mishap::NeverArrived];
     bench.run(RunRequest::new(bench.toys[0].1)).await;
     toy.state().slow = None;
@@ -125,12 +130,89 @@ async fn rule_20_what_another_user_has_sent_is_not_sent_again_unseen() {
     for item in toy.state().items.values_mut() {
         item.ours = false;
     }
+    let hub = Hub::new(Arc::new(bench.store.clone()));
+    for _ in 0..3 {
+        bench.sync(0).await;
+        assert!(hub.uncertain(None).await.unwrap().is_empty(), "the key may come back");
+    }
+    bench.clock.advance(3600);
+    bench.sync(0).await;
+    assert_eq!((bench.tasks().await.len(), toy.state().creates), (1, 1));
+    assert_eq!(hub.uncertain(None).await.unwrap().len(), 1, "a person says");
+}
+
+/// An entry of the journal from before it told who had sent it.
+#[tokio::test]
+async fn rule_20_a_create_of_whoever_it_was_is_not_sent_again_by_another_user() {
+    let (bench, toy) = one(Habits::exact()).await;
+    bench
+        .set(0, |settings| settings.options.matching = MatchPolicy::None)
+        .await;
+    toy.add("there");
+    bench.sync(0).await;
+    bench.add("new").await;
+    toy.state().mishaps = vec![Mishap::AnswerLost];
+    bench.sync(0).await;
+    let mut intent = bench.store.unsettled_intents(bench.toys[0].1).await.unwrap().remove(0);
+    let IntentOperation::Create { sent_as, .. } = &mut intent.operation else {
+        panic!("{intent:?}")
+    };
+    assert_eq!(sent_as.take(), Some(ExternalId::from(1)));
+    let unit = Unit {
+        intents: vec![intent],
+        ..Unit::default()
+    };
+    bench.store.commit(Fence::Hub, Changeset::of(vec![unit])).await.unwrap();
+    toy.state().user = 7;
+    for item in toy.state().items.values_mut() {
+        item.ours = false;
+    }
+    bench.clock.advance(3600);
     for _ in 0..3 {
         bench.sync(0).await;
     }
-    assert_eq!((bench.tasks().await.len(), toy.state().creates), (1, 1));
-    let hub = magnus_core::hub::Hub::new(std::sync::Arc::new(bench.store.clone()));
+    assert_eq!((bench.tasks().await.len(), toy.state().creates), (2, 1));
+    let hub = Hub::new(Arc::new(bench.store.clone()));
     assert_eq!(hub.uncertain(None).await.unwrap().len(), 1);
+}
+
+/// The key is another user's than the one who saw all that was there; what this one has sent is looked for among his.
+#[tokio::test]
+async fn a_create_of_the_present_user_is_sent_again_whoever_was_there_before() {
+    let (bench, toy) = one(Habits::exact()).await;
+    let hidden = toy.add("hidden");
+    bench.sync(0).await;
+    toy.state().items.remove(&hidden);
+    toy.state().user = 7;
+    bench.sync(0).await;
+    bench.add("new").await;
+    toy.state().mishaps = vec![Mishap::NeverArrived];
+    bench.sync(0).await;
+    bench.sync(0).await;
+    assert_eq!((toy.find("new").len(), open_intents(&bench).await), (1, 0));
+}
+
+#[tokio::test]
+async fn a_project_that_the_tool_fails_to_show_holds_no_other_project_up() {
+    let (bench, toy) = one(Habits::exact()).await;
+    toy.state().projects.insert(2, ("Beta".to_owned(), true));
+    let there = toy.add_to(2, "elsewhere");
+    bench.sync(0).await;
+    bench.add("new").await;
+    toy.state().mishaps = vec![Mishap::NeverArrived];
+    bench.sync(0).await;
+    toy.state().unreadable_projects.insert(1);
+    let links = bench.links(0).await;
+    bench
+        .edit(links[0].task_id, Field::Status, Value::Status(Status::Done))
+        .await;
+    let end = bench.sync(0).await;
+    assert_eq!(end.state, RunState::Partial, "{end:?}");
+    assert_eq!(toy.value(there, Field::Status), Value::Status(Status::Done));
+    assert_eq!(toy.state().creates, 0, "not sent again unseen");
+    toy.state().unreadable_projects.clear();
+    bench.settle().await;
+    assert_eq!(toy.find("new").len(), 1);
 }
 
 /// The item of a lost change, or of a lost deletion, is not there when it is looked for, and is there again right after.

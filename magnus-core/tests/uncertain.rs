@@ -268,3 +268,40 @@ async fn an_item_that_is_named_for_a_task_that_was_brought_back_is_joined() {
     assert_eq!(bench.store_task(task).await.title, "renamed by a person");
     assert_eq!((bench.tasks().await.len(), toy.state().items.len()), (1, 1));
 }
+
+/// The hub has taken over what a wrongly named item says; the right one, as it was sent, is not written over with that.
+#[tokio::test]
+async fn what_a_wrong_item_said_is_not_sent_to_the_right_one_unseen() {
+    let toy = Toy::new("toy", Habits::exact());
+    let bench = Bench::new(vec![toy.clone()]).await;
+    let task = bench.add("sent").await;
+    bench.edit(task, Field::Description, Value::text("as sent")).await;
+    toy.state().mishaps = vec![Mishap::AnswerLost];
+    bench.sync(0).await;
+    let made = toy.find("sent")[0];
+    toy.edit(made, Field::Title, &Value::text("renamed"));
+    bench.sync(0).await;
+    let hub = Hub::new(Arc::new(bench.store.clone()));
+    let wrong = toy.add("sent");
+    toy.edit(wrong, Field::Description, &Value::text("of the wrong one"));
+    let intent = only(&hub).await;
+    hub.settle(intent.id, Finding::Is(ExternalId::from(wrong)))
+        .await
+        .unwrap();
+    toy.state().unlisted.insert(made);
+    bench.sync(0).await;
+    assert_eq!(
+        bench.store_task(task).await.description.as_deref(),
+        Some("of the wrong one")
+    );
+    bench.delete(task).await;
+    bench.sync(0).await;
+    hub.restore_task(task).await.unwrap();
+    toy.state().unlisted.clear();
+    hub.settle(intent.id, Finding::Is(ExternalId::from(made)))
+        .await
+        .unwrap();
+    bench.settle().await;
+    assert_eq!(toy.value(made, Field::Description), Value::text("as sent"));
+    assert!(!bench.conflicts().await.is_empty(), "a person says");
+}

@@ -12,8 +12,8 @@ use crate::reconcile::{Entry, Push};
 use crate::store::{TaskWrite, Unit};
 
 impl Session {
-    /// On a tool whose deletes take children along, a task with children that this plan does not delete stays, and comes back
-    /// in the hub: somebody has put them beneath it.
+    /// On a tool whose deletions take children along, a task with children stays. It comes back in the hub if this plan does not
+    /// delete all of them: somebody has put them beneath it.
     pub(super) async fn keep_foreign_children(
         &mut self,
         mapping: &Mapping,
@@ -35,9 +35,13 @@ impl Session {
                 project: mapping.external_id.clone(),
             };
             let detail = match self.connection.list_descendants(request).await {
-                Ok(children) if children.iter().all(|child| deleted.contains(&child.id)) => {
+                Ok(children) if children.is_empty() => {
                     kept.push(entry);
                     continue;
+                }
+                // Their turn was before: it failed, or somebody has brought one back since.
+                Ok(children) if children.iter().all(|child| deleted.contains(&child.id)) => {
+                    "it has children there that should have been deleted before it and were not".to_owned()
                 }
                 Ok(_) if self.bring_back(*task_id, view).await? => {
                     "it has children there that would be deleted too, so it was brought back in the hub".to_owned()

@@ -5,19 +5,21 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::RunError;
 use super::recover::closing;
 use super::session::Session;
+use super::settle::put_in_place;
 use crate::connection::{ConnectionError, ConnectionErrorKind as Kind, FindCreated};
 use crate::model::{
-    ExternalId, Field, Intent, IntentField, IntentOperation, Link, LinkState, Mapping, RemoteBase, RemoteTask, Rule,
-    SkipReason, TaskId, Timestamp, text,
+    Base, ExternalId, Intent, IntentOperation, Link, LinkState, Mapping, RemoteBase, RemoteTask, Rule, SkipReason,
+    TaskId, Timestamp,
 };
-use crate::reconcile::{adopted, untouched_since_creation};
+use crate::reconcile::{adopted, candidates, has_title, is_replaced, sent_title, sure_match, untouched_since_creation};
 use crate::store::LinkWrite;
 
 /// A create that is not found is sent again only when this much time has passed since it can have been sent at the latest: a
 /// request's longest time and more, so that it cannot land after we looked.
 const SETTLE_AFTER: chrono::TimeDelta = chrono::TimeDelta::seconds(60);
 
-const ON_ITS_WAY: &str = "it may still be on its way; a later run looks again";
+/// What another user has sent is for a person once this much time has passed without that user's key.
+const STRANGERS_AFTER: chrono::TimeDelta = chrono::TimeDelta::hours(1);
 
 /// What says that an item was made by a create.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,11 +41,9 @@ impl Session {
         let joined = links.iter().filter(holds);
         let joined: HashMap<TaskId, ExternalId> = joined.map(|link| (link.task_id, link.external_id.clone())).collect();
         let mut taken: HashSet<ExternalId> = links.into_iter().map(|link| link.external_id).collect();
-        let creates = self.without_strangers(creates).await?;
         let Search { found, failed } = self.newer_of_ours(&creates).await?;
         let open = self.without_failed(creates, &failed).await?;
-        let open = self.settle_joined(open, &joined, &found, &taken).await?;
-        let open = self.settle_marked(open, &found, &mut taken).await?;
+        let open = self.settle_marked(open, &joined, &found, &mut taken).await?;
         let mut rest = Vec::new();
         for (index, (intent, mapping)) in open.iter().enumerate() {
             self.checkpoint()?;
@@ -54,7 +54,8 @@ impl Session {
                 .map(|(_, (rival, _))| rival)
                 .collect();
             let candidates = candidates(intent, &found, &taken);
-            match sure_match(intent, mapping, &candidates, &rivals) {
+            let sure = sure_match(intent, mapping, &candidates, &rivals);
+            match sure.filter(|_| !joined.contains_key(&intent.task_id) && !self.is_strangers(intent, mapping)) {
                 Some(item) => {
                     taken.insert(item.id.clone());
                     self.adopt(intent, mapping, item, Proof::Title).await?;
@@ -64,44 +65,73 @@ impl Session {
         }
         for (intent, mapping) in rest {
             self.checkpoint()?;
-            let left = candidates(intent, &found, &taken);
-            let same_title = left.iter().filter(|item| has_title(item, intent)).count();
-            if !left.is_empty() {
-                let reason = format!(
-                    "{} new items of ours in the tool may be it, {same_title} with its title; look and decide",
-                    left.len(),
-                );
-                self.hold(intent, reason).await?;
-            } else if self.may_be_on_its_way(intent).await? {
-                self.leave(intent, SkipReason::Unsettled, ON_ITS_WAY.to_owned());
-            } else {
-                self.settle_unfound(intent, mapping, &taken).await?;
-            }
+            self.settle_unsure(intent, mapping, &found, &taken, joined.get(&intent.task_id))
+                .await?;
         }
         Ok(())
     }
 
+    /// No item is surely the one. While the create was out, a person may have joined its task with an item that was there: if it
+    /// made another one all the same, that is for the person to tell; as a new task it would be there twice.
+    async fn settle_unsure(
+        &mut self,
+        intent: &Intent,
+        mapping: &Mapping,
+        found: &BTreeMap<ExternalId, RemoteTask>,
+        taken: &HashSet<ExternalId>,
+        joined: Option<&ExternalId>,
+    ) -> Result<(), RunError> {
+        let left = candidates(intent, found, taken);
+        let same_title = left.iter().filter(|item| has_title(item, intent)).count();
+        if !left.is_empty() {
+            let now = joined.map_or(String::new(), |item| format!("its task is item {item} by now, and "));
+            let reason = format!(
+                "{now}{} new items of ours in the tool may be it, {same_title} with its title; look and decide",
+                left.len(),
+            );
+            self.hold(intent, reason).await
+        } else if self.was_sent_within(intent, SETTLE_AFTER).await? {
+            let words = "it may still be on its way; a later run looks again";
+            self.leave(intent, SkipReason::Unsettled, words.to_owned());
+            Ok(())
+        } else if joined.is_some_and(|item| found.contains_key(item)) {
+            self.commit_settled(intent, closing(intent, true)).await.map(drop)
+        } else {
+            self.settle_unfound(intent, mapping, taken).await
+        }
+    }
+
     /// Nothing was found of a create. That is believed as any absence is: while the project reads as open, to the user that
-    /// sent it, and if a second search finds nothing either. Then it is sent again.
+    /// sent it, and if a second search finds nothing either. Then it is sent again, if its task still wants it.
     async fn settle_unfound(
         &mut self,
         intent: &Intent,
         mapping: &Mapping,
         taken: &HashSet<ExternalId>,
     ) -> Result<(), RunError> {
-        let again = [(intent.clone(), mapping)];
-        let doubt = match self.doubt(mapping).await? {
-            Some(doubt) => Some(doubt),
-            None => {
-                let search = self.newer_of_ours(&again).await?;
-                let seen = !candidates(intent, &search.found, taken).is_empty();
-                let marked = search.found.values().any(|item| item.is_marked(intent.id));
-                let failed = search.failed.into_values().next();
-                match failed {
+        if self.is_strangers(intent, mapping) {
+            let words = "the key is another user's than the one that sent it, and may not find what that one has made";
+            // The tool may have told another user for a moment.
+            if self.was_sent_within(intent, STRANGERS_AFTER).await? {
+                let words = format!("{words}; go on with a key of the same user, or wait an hour and decide");
+                self.leave(intent, SkipReason::Unsettled, words);
+                return Ok(());
+            }
+            return self.hold(intent, format!("{words}; look and decide")).await;
+        }
+        let doubt = match self.project_doubt(&mapping.external_id).await {
+            Ok(Some(doubt)) => Some(doubt),
+            Ok(None) => {
+                let again = self.newer_of_ours(&[(intent.clone(), mapping)]).await?;
+                let seen = !candidates(intent, &again.found, taken).is_empty();
+                let marked = again.found.values().any(|item| item.is_marked(intent.id));
+                match again.failed.into_values().next() {
                     Some(error) => Some(error.to_string()),
                     None => (seen || marked).then(|| "it has just come into sight".to_owned()),
                 }
             }
+            Err(error) if self.ends_looking(error.kind()) => return Err(error.into()),
+            Err(error) => Some(format!("its project could not be read: {error}")),
         };
         match doubt {
             None => drop(self.commit_settled(intent, closing(intent, false)).await?),
@@ -113,67 +143,19 @@ impl Session {
         Ok(())
     }
 
-    /// What another user has sent is not found among our new items, unless it carries a marker: such creates are for a person.
-    /// Answers those that can be looked for.
-    async fn without_strangers<'a>(&mut self, creates: Vec<Create<'a>>) -> Result<Vec<Create<'a>>, RunError> {
-        let mut rest = Vec::new();
-        for (intent, mapping) in creates {
-            match &intent.operation {
-                IntentOperation::Create {
-                    marked: false,
-                    sent_as: Some(user),
-                    ..
-                } if *user != self.seen_as => {
-                    let reason = format!(
-                        "it was sent with the key of user {user}, and the key is another user's now, among whose new items \
-                         it cannot be found; look and decide"
-                    );
-                    self.hold(&intent, reason).await?;
-                }
-                _ => rest.push((intent, mapping)),
-            }
-        }
-        Ok(rest)
+    /// Whether another user has sent it, whose new items are not among ours.
+    fn is_strangers(&self, intent: &Intent, mapping: &Mapping) -> bool {
+        let sent_as = match &intent.operation {
+            IntentOperation::Create {
+                sent_as: Some(user), ..
+            } => Some(user),
+            _ => mapping.seen_as.as_ref(),
+        };
+        sent_as.is_some_and(|user| *user != self.seen_as)
     }
 
-    /// While a create was out, a person joined its task with an item that was there. If it made another one all the same,
-    /// that is for the person to tell: as a new task it would be there twice.
-    async fn settle_joined<'a>(
-        &mut self,
-        creates: Vec<Create<'a>>,
-        joined: &HashMap<TaskId, ExternalId>,
-        found: &BTreeMap<ExternalId, RemoteTask>,
-        taken: &HashSet<ExternalId>,
-    ) -> Result<Vec<Create<'a>>, RunError> {
-        let mut rest = Vec::new();
-        for (intent, mapping) in creates {
-            let Some(item) = joined.get(&intent.task_id) else {
-                rest.push((intent, mapping));
-                continue;
-            };
-            let made = |other: &&RemoteTask| {
-                let newer = candidates(&intent, found, taken).iter().any(|new| new.id == other.id);
-                other.id != *item && (other.is_marked(intent.id) || (newer && has_title(other, &intent)))
-            };
-            if let Some(made) = found.values().find(made) {
-                let reason = format!(
-                    "its task is item {item} by now, and item {} seems to have been made for it, too; look and decide",
-                    made.id
-                );
-                self.hold(&intent, reason).await?;
-            } else if found.contains_key(item) {
-                self.commit_settled(&intent, closing(&intent, true)).await?;
-            } else if self.may_be_on_its_way(&intent).await? {
-                self.leave(&intent, SkipReason::Unsettled, ON_ITS_WAY.to_owned());
-            } else {
-                self.commit_settled(&intent, closing(&intent, false)).await?;
-            }
-        }
-        Ok(rest)
-    }
-
-    async fn may_be_on_its_way(&self, intent: &Intent) -> Result<bool, RunError> {
-        Ok(self.now() - self.sent_at_the_latest(intent).await? < SETTLE_AFTER)
+    async fn was_sent_within(&self, intent: &Intent, time: chrono::TimeDelta) -> Result<bool, RunError> {
+        Ok(self.now() - self.sent_at_the_latest(intent).await? < time)
     }
 
     /// A request may leave long after its entry in the journal, since it waits for its turn at the tool, or for those before it;
@@ -190,15 +172,27 @@ impl Session {
     async fn settle_marked<'a>(
         &mut self,
         creates: Vec<Create<'a>>,
+        joined: &HashMap<TaskId, ExternalId>,
         found: &BTreeMap<ExternalId, RemoteTask>,
         taken: &mut HashSet<ExternalId>,
     ) -> Result<Vec<Create<'a>>, RunError> {
         let mut rest = Vec::new();
         for (intent, mapping) in creates {
             self.checkpoint()?;
+            let joined = joined.get(&intent.task_id);
             let marked: Vec<&RemoteTask> = found.values().filter(|item| item.is_marked(intent.id)).collect();
             match marked.as_slice() {
                 [] => rest.push((intent, mapping)),
+                [item] if joined == Some(&item.id) => {
+                    self.commit_settled(&intent, closing(&intent, true)).await?;
+                }
+                [item] if let Some(joined) = joined => {
+                    let reason = format!(
+                        "its task is item {joined} by now, and item {} was made for it; look and decide",
+                        item.id
+                    );
+                    self.hold(&intent, reason).await?;
+                }
                 [item] if taken.insert(item.id.clone()) => {
                     self.adopt(&intent, mapping, item, Proof::Marker).await?;
                 }
@@ -275,9 +269,11 @@ impl Session {
         let mut search = Search::default();
         for (project, request) in requests {
             match self.connection.find_created(request).await {
-                Ok(items) => search
-                    .found
-                    .extend(items.into_iter().map(|item| (item.id.clone(), item))),
+                Ok(items) => {
+                    self.in_a_row.clear();
+                    let items = items.into_iter().map(|item| (item.id.clone(), item));
+                    search.found.extend(items);
+                }
                 Err(error) if self.ends_looking(error.kind()) => return Err(error.into()),
                 Err(error) => drop(search.failed.insert(project, error)),
             }
@@ -296,9 +292,15 @@ impl Session {
         let (mut link, expected) = self.in_place_of_a_gone_one(mapping, new).await?;
         link.external_url.clone_from(&item.url);
         if untouched_since_creation(item, &self.capabilities) {
-            for (field, base) in &mut link.bases {
-                if let (true, Some(now)) = (self.capabilities.moves.contains(field), item.value(*field)) {
-                    base.remote = RemoteBase::Agreed(now.clone());
+            // Nobody else wrote: what differs from what was sent is the tool's own, as it is in the answer to a write.
+            for (field, sent) in &intent.fields {
+                let Some(now) = item.value(*field).filter(|now| **now != sent.sent) else {
+                    continue;
+                };
+                if is_replaced(*field, sent, now) {
+                    put_in_place(&mut link, *field, sent, now);
+                } else if self.capabilities.moves.contains(field) {
+                    link.bases.insert(*field, Base::agreed(sent.local.clone(), now.clone()));
                 }
             }
         } else if proof == Proof::Title {
@@ -338,57 +340,4 @@ fn older(left: Option<ExternalId>, right: Option<&ExternalId>) -> Option<Externa
     } else {
         left
     })
-}
-
-/// What may be the item of a create: newer than all that was seen before the send, nobody else's, and without the
-/// marker of another create.
-fn candidates<'a>(
-    intent: &Intent,
-    found: &'a BTreeMap<ExternalId, RemoteTask>,
-    taken: &HashSet<ExternalId>,
-) -> Vec<&'a RemoteTask> {
-    let IntentOperation::Create { greatest_seen, .. } = &intent.operation else {
-        return Vec::new();
-    };
-    let newer = |id: &ExternalId| {
-        greatest_seen
-            .as_ref()
-            .is_none_or(|seen| id.compare_by_age(seen).is_gt())
-    };
-    let mut candidates: Vec<&RemoteTask> = found
-        .values()
-        .filter(|item| newer(&item.id) && !taken.contains(&item.id) && item.marker.is_none())
-        .collect();
-    candidates.sort_by(|a, b| a.id.compare_by_age(&b.id));
-    candidates
-}
-
-/// The item that surely is the one: alone with its title, or one of several that were sent alike and are not more than
-/// the creates that wait for them.
-fn sure_match<'a>(
-    intent: &Intent,
-    mapping: &Mapping,
-    candidates: &[&'a RemoteTask],
-    rivals: &[&Intent],
-) -> Option<&'a RemoteTask> {
-    let matching: Vec<&RemoteTask> = candidates
-        .iter()
-        .copied()
-        .filter(|item| has_title(item, intent))
-        .collect();
-    let in_place = matching.iter().all(|item| item.project == mapping.external_id);
-    let alike = rivals
-        .iter()
-        .all(|rival| rival.mapping_id == intent.mapping_id && rival.fields == intent.fields);
-    let first = matching.first()?;
-    (in_place && alike && matching.len() <= rivals.len() + 1).then_some(*first)
-}
-
-fn has_title(item: &RemoteTask, intent: &Intent) -> bool {
-    text::canonical_title(item.title()) == sent_title(intent)
-}
-
-fn sent_title(intent: &Intent) -> String {
-    let title = intent.fields.get(&Field::Title).map(|field: &IntentField| &field.sent);
-    text::canonical_title(title.and_then(|title| title.as_text()).unwrap_or_default())
 }

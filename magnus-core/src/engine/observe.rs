@@ -278,7 +278,7 @@ impl Session {
     }
 
     /// Why an absence in this project proves nothing; `None` if it does.
-    async fn project_doubt(&self, project: &ExternalId) -> Result<Option<String>, ConnectionError> {
+    pub(super) async fn project_doubt(&self, project: &ExternalId) -> Result<Option<String>, ConnectionError> {
         Ok(match self.connection.read_project(project.clone()).await? {
             ProjectReading::Open(_) => None,
             ProjectReading::Closed => Some("its project is closed or archived".to_owned()),

@@ -1,12 +1,12 @@
 //! The plan of a run: mapping by mapping, on both sides as they are now, and what a guard asks of it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::RunError;
 use super::observe::HubView;
 use super::session::{Active, Session, Tables};
 use super::shown::shown;
-use crate::model::{Field, Mapping, MappingId, Reason, SkipReason};
+use crate::model::{Direction, Field, Mapping, MappingId, Reason, SkipReason};
 use crate::reconcile::{
     Allowance, MappingInput, MappingPlan, Plan, PlannedItem, Push, Setting, hold_back, plan_mapping,
 };
@@ -15,7 +15,7 @@ use crate::reconcile::{
 #[derive(Debug)]
 pub(super) struct Around {
     mappings: Vec<Mapping>,
-    writable: HashSet<MappingId>,
+    taking_part: HashMap<MappingId, Direction>,
 }
 
 impl Session {
@@ -27,9 +27,9 @@ impl Session {
         let stored = self.store.mappings(self.settings.id).await?;
         let known: HashSet<MappingId> = mappings.iter().map(|mapping| mapping.id).collect();
         mappings.extend(stored.into_iter().filter(|mapping| !known.contains(&mapping.id)));
-        let writable = actives.iter().filter(|active| active.direction.pushes());
+        let taking_part = actives.iter().map(|active| (active.mapping.id, active.direction));
         Ok(Around {
-            writable: writable.map(|active| active.mapping.id).collect(),
+            taking_part: taking_part.collect(),
             mappings,
         })
     }
@@ -48,7 +48,7 @@ impl Session {
         let mut plan = plan_mapping(&MappingInput {
             mapping: &active.mapping,
             mappings: &around.mappings,
-            writable: &around.writable,
+            taking_part: &around.taking_part,
             options: &self.settings.options,
             tasks: &view.tasks,
             links: &view.links,

@@ -38,13 +38,14 @@ impl Session {
                 _ => None,
             })
             .collect();
-        let mut stages: BTreeMap<(u8, i64), Vec<Entry>> = BTreeMap::new();
+        let mut stages: BTreeMap<(u8, i64, i64), Vec<Entry>> = BTreeMap::new();
         for entry in entries {
-            stages.entry(stage(&entry, view)).or_default().push(entry);
+            let stage = stage(&entry, view, &actives[index].observation.tasks);
+            stages.entry(stage).or_default().push(entry);
         }
         let mut left: u64 = stages.values().map(|entries| count(entries.len())).sum();
         let mut stages = stages.into_iter();
-        while let Some(((kind, _), entries)) = stages.next() {
+        while let Some(((kind, ..), entries)) = stages.next() {
             let looks_first = kind == DELETIONS && self.capabilities.delete_cascades;
             let mut rest = entries.into_iter().peekable();
             while rest.peek().is_some() {
@@ -55,15 +56,19 @@ impl Session {
                 let size = self.connection.capabilities().batch_size.max(1);
                 // What has got children meanwhile takes them along: that is looked at right before each.
                 let size = if looks_first { 1 } else { size };
-                let mut batch: Vec<Entry> = rest.by_ref().take(size).collect();
-                left -= count(batch.len());
+                let batch: Vec<Entry> = rest.by_ref().take(size).collect();
+                let taken = count(batch.len());
+                left -= taken;
+                let mut batch = self.still_wanted(&actives[index].mapping, batch).await?;
                 if looks_first {
                     batch = self
                         .keep_foreign_children(&actives[index].mapping, view, &deleted, batch)
                         .await?;
-                    if batch.is_empty() {
-                        continue;
-                    }
+                }
+                let dropped = taken - count(batch.len());
+                self.context.report(|progress| progress.done += dropped);
+                if batch.is_empty() {
+                    continue;
                 }
                 self.push_batch(actives, index, tables, &mut references, batch).await?;
                 if self.in_a_row.is_not_allowed() {
@@ -84,9 +89,6 @@ impl Session {
         references: &mut References,
         entries: Vec<Entry>,
     ) -> Result<(), RunError> {
-        let planned = entries.len();
-        let entries = self.still_wanted(&actives[index].mapping, entries).await?;
-        let dropped = planned - entries.len();
         let greatest_seen = self.greatest_seen.clone();
         let jobs: Vec<Job> = entries
             .into_iter()
@@ -159,7 +161,7 @@ impl Session {
         }
         let counts = self.tally.counts();
         self.context.report(|progress| {
-            progress.done += count(asked + dropped);
+            progress.done += count(asked);
             progress.counts.tasks = counts;
         });
         self.ends_with.take().map_or(Ok(()), Err)
@@ -205,13 +207,30 @@ const CREATIONS: u8 = 1;
 const DELETIONS: u8 = 2;
 
 /// Changes first, so that children are detached from what is deleted; then creations, parents before children; then
-/// deletions, children before parents.
-fn stage(entry: &Entry, view: &HubView) -> (u8, i64) {
+/// deletions, children before parents: by what is below what in the tool, which may take children along, and then by the hub.
+fn stage(entry: &Entry, view: &HubView, shown: &BTreeMap<ExternalId, RemoteTask>) -> (u8, i64, i64) {
     match &entry.push {
-        Some(Push::Delete { task_id, .. }) => (DELETIONS, -ancestors(*task_id, view)),
-        Some(Push::Create { depth, .. }) => (CREATIONS, i64::try_from(*depth).unwrap_or(i64::MAX)),
-        _ => (CHANGES, 0),
+        Some(Push::Delete {
+            task_id, external_id, ..
+        }) => (
+            DELETIONS,
+            -ancestors_in_tool(external_id, shown),
+            -ancestors(*task_id, view),
+        ),
+        Some(Push::Create { depth, .. }) => (CREATIONS, i64::try_from(*depth).unwrap_or(i64::MAX), 0),
+        _ => (CHANGES, 0, 0),
     }
+}
+
+fn ancestors_in_tool(item: &ExternalId, shown: &BTreeMap<ExternalId, RemoteTask>) -> i64 {
+    let above = |item: &ExternalId| shown.get(item)?.value(Field::Parent)?.as_external_id();
+    let mut count = 0;
+    let mut next = above(item);
+    while let Some(parent) = next.filter(|_| count < 1000) {
+        count += 1;
+        next = above(&parent);
+    }
+    count
 }
 
 fn ancestors(task: TaskId, view: &HubView) -> i64 {

@@ -3,6 +3,7 @@
 use super::observe::Sight;
 use super::push::{decoded, settled};
 use super::session::{Session, Tables};
+use super::settle::put_in_place;
 use super::{Phase, RunError};
 use crate::model::{
     Base, Conflict, ConflictId, ConflictState, ExternalId, Field, Intent, IntentField, IntentOperation, IntentState,
@@ -125,6 +126,7 @@ impl Session {
                     Fate::InItsForm(now) => {
                         after.bases.insert(field, Base::agreed(sent.local.clone(), now));
                     }
+                    Fate::Replaced(now) => put_in_place(&mut after, field, sent, &now),
                     Fate::SetBack => {
                         // Before ours is sent again, what was set back to goes on record.
                         let now = sent.seen.clone().unwrap_or(RemoteValue::NULL);

@@ -10,13 +10,13 @@ use crate::model::{
     Link, LinkId, LinkState, LocalBase, Mapping, Refusal, RemoteBase, RemoteTask, RemoteValue, RowVersion, Rule, Side,
     SkipReason, Task, TaskId, Timestamp, Value,
 };
-use crate::reconcile::Lens;
+use crate::reconcile::{Lens, is_replaced, refers};
 use crate::store::{ConflictWrite, LinkWrite, Unit};
 
 impl Session {
     /// Records a create or an update. Bases advance only for the fields that were written; every other field of the answer
     /// is compared with its old base in the next round, so that an edit by others is seen and not swallowed. `false` if the
-    /// hub did not take it: the journal entry stays open, and what was written is for the next run to look at.
+    /// task's link is gone or its record changed meanwhile: what was written is for the next run to look at.
     pub(super) async fn settle_written(
         &mut self,
         mapping: &Mapping,
@@ -47,19 +47,7 @@ impl Session {
         };
         for (field, sent) in &job.fields {
             match replaced(*field, sent, &written) {
-                Some(remote) => {
-                    let base = Base {
-                        local: LocalBase::Unsent,
-                        remote: RemoteBase::Agreed(remote.clone()),
-                    };
-                    link.bases.insert(*field, base);
-                    let refusal = Refusal {
-                        local: sent.local.clone(),
-                        remote: remote.clone(),
-                        reason: "the tool put another value in its place".to_owned(),
-                    };
-                    link.refusals.insert(*field, refusal);
-                }
+                Some(remote) => put_in_place(&mut link, *field, sent, remote),
                 None => {
                     link.bases.insert(*field, base_after(*field, sent, &written));
                     link.refusals.remove(field);
@@ -364,25 +352,27 @@ fn base_after(field: Field, sent: &IntentField, written: &WrittenTask) -> Base {
     Base::agreed(sent.local.clone(), remote)
 }
 
-/// The value that stands where the tool did not take ours: another reference, as OpenProject puts for a status that a
-/// type's workflow lacks, or another amount, as where work left follows from the status, or nothing, or what was there
-/// before, as when an attribute is dropped without a word. Texts have forms of their own, and dates move off days off;
-/// another id or amount is never a form of the one that was sent.
+/// The value that stands where the tool did not take ours. Of a new item another reference is the tool's own, also if it was
+/// saved again meanwhile: nobody knew of it yet.
 fn replaced<'a>(field: Field, sent: &IntentField, written: &'a WrittenTask) -> Option<&'a RemoteValue> {
     let value = written.task.value(field)?;
-    if *value == sent.sent {
-        return None;
-    }
-    let refers = matches!(field, Field::Status | Field::Priority | Field::Assignee | Field::Parent);
-    let counts = matches!(
-        field,
-        Field::EstimatedHours | Field::RemainingHours | Field::PercentageDone
-    );
-    let text = matches!(field, Field::Title | Field::Description | Field::Tags);
-    let dropped = !text && (value.is_null() || Some(value) == sent.seen.as_ref());
-    // Of a new item another reference is the tool's own, also if it was saved again meanwhile: nobody knew of it yet.
-    let by_tool = written.sole_writer || (refers && sent.seen.is_none());
-    (by_tool && (refers || counts || dropped)).then_some(value)
+    let by_tool = written.sole_writer || (refers(field) && sent.seen.is_none());
+    (by_tool && is_replaced(field, sent, value)).then_some(value)
+}
+
+/// Nothing was agreed on: ours is held as refused until either side moves.
+pub(super) fn put_in_place(link: &mut Link, field: Field, sent: &IntentField, remote: &RemoteValue) {
+    let base = Base {
+        local: LocalBase::Unsent,
+        remote: RemoteBase::Agreed(remote.clone()),
+    };
+    link.bases.insert(field, base);
+    let refusal = Refusal {
+        local: sent.local.clone(),
+        remote: remote.clone(),
+        reason: "the tool put another value in its place".to_owned(),
+    };
+    link.refusals.insert(field, refusal);
 }
 
 fn unsent_base(field: Field, task: &Task, derived: bool, raw: &RemoteValue, lens: &Lens<'_>) -> Base {

@@ -84,7 +84,7 @@ impl Session {
             }
             let planned: Vec<_> = tool.iter().map(|entry| (entry.task_id, entry.title.clone())).collect();
             self.push(&mut undo.actives, index, tables, &view, tool).await?;
-            self.note_changed(planned);
+            self.note_left_over(planned);
         }
         Ok(None)
     }
@@ -118,16 +118,18 @@ impl Session {
         let (pushes, stale) = self.execute_hub(project, plan.entries).await?;
         if stale {
             let left = |task: Option<TaskId>| pushes.iter().any(|entry| entry.task_id == task);
-            self.note_changed(planned.into_iter().filter(|(task, _)| !left(*task)));
+            self.note_left_over(planned.into_iter().filter(|(task, _)| !left(*task)));
         }
         Ok((stale, pushes))
     }
 
     /// What was planned and of which nothing became has failed: an undoing is not planned anew within its run.
-    fn note_changed(&mut self, planned: impl IntoIterator<Item = (Option<TaskId>, String)>) {
+    fn note_left_over(&mut self, planned: impl IntoIterator<Item = (Option<TaskId>, String)>) {
         for (task, title) in planned {
             if let Some(task) = task.filter(|task| !self.tally.knows(*task)) {
-                let detail = "it was changed while its undoing was planned".to_owned();
+                let why = self.blocked.get(&task).map(|reason| reason.detail.clone());
+                let unknown = "it was changed while its undoing was planned, or the tool did not take it";
+                let detail = why.unwrap_or_else(|| unknown.to_owned());
                 self.tally.failed(task, &title, None, detail);
             }
         }

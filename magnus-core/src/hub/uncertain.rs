@@ -44,8 +44,8 @@ impl Hub {
     /// that differ are conflicts. What runs wrote to the wrong one stays; it is an item of its own again.
     ///
     /// # Errors
-    /// `NotFound`; `Invalid` if it is not a create; `Conflict` if it is settled already, or if the item or the task is
-    /// linked otherwise; `Store`.
+    /// `NotFound`; `Invalid` if it is not a create; `Conflict` if it is settled already, or if the item is another task's;
+    /// `Store`.
     pub async fn settle(&self, id: IntentId, finding: Finding) -> Result<Intent, HubError> {
         let intent = self.store.intent(id).await?;
         let intent = intent.ok_or_else(|| HubError::not_found("uncertain write", id))?;
@@ -89,17 +89,29 @@ impl Hub {
         let there = links
             .into_iter()
             .find(|link| link.connection_id == intent.connection_id);
-        if there.as_ref().is_some_and(|link| link.external_id == external) {
-            return Ok(None);
-        }
-        let named = self.link_for(intent, external).await?;
-        Ok(Some(match there {
-            None => LinkWrite {
+        let Some(there) = there else {
+            let named = self.link_for(intent, external).await?;
+            return Ok(Some(LinkWrite {
                 link: Box::new(named),
                 expected: None,
-            },
-            Some(there) => turned(&there, named),
-        }))
+            }));
+        };
+        if there.external_id == external {
+            let joined = matches!(there.state, LinkState::Live | LinkState::Uncertain);
+            let after = Link {
+                state: LinkState::Uncertain,
+                ..there.clone()
+            };
+            return Ok((!joined).then(|| LinkWrite {
+                expected: Some(there.version),
+                link: Box::new(after),
+            }));
+        }
+        let named = self.link_for(intent, external).await?;
+        // The task's old item was gone when the create was sent, and nothing has moved since: what was sent is agreed on.
+        let sent_since = there.last_sync_at.unwrap_or(there.created_at) <= intent.created_at;
+        let is_gone = matches!(there.state, LinkState::Restored | LinkState::GoneLocal);
+        Ok(Some(turned(&there, named, is_gone && sent_since)))
     }
 
     /// Another item is the one: the link is turned to it.
@@ -115,7 +127,7 @@ impl Hub {
             }
             let named = self.link_for(&intent, external.clone()).await?;
             let unit = Unit {
-                links: vec![turned(&link, named)],
+                links: vec![turned(&link, named, link.state == LinkState::Uncertain)],
                 ..Unit::default()
             };
             if self.commit(Changeset::of(vec![unit])).await? {
@@ -147,12 +159,13 @@ impl Hub {
     }
 }
 
-/// The link of a task, turned to the item that a person has named.
-fn turned(link: &Link, named: Link) -> LinkWrite {
-    // Once another item was seen, the hub may hold values of that: what was sent then proves nothing now.
-    let bases = match link.state {
-        LinkState::Uncertain | LinkState::Restored | LinkState::GoneLocal => named.bases.clone(),
-        _ => BTreeMap::new(),
+/// The link of a task, turned to the item that a person has named. Once another item was seen, the hub may hold values of
+/// that: what was sent then proves nothing now, and the sides meet as at first contact.
+fn turned(link: &Link, named: Link, sent_is_agreed: bool) -> LinkWrite {
+    let bases = if sent_is_agreed {
+        named.bases.clone()
+    } else {
+        BTreeMap::new()
     };
     let after = Link {
         id: link.id,

@@ -76,6 +76,10 @@ impl Decider<'_> {
             ),
             remote: RemoteBase::Agreed(self.raw().clone()),
         };
+        let unseen = Base {
+            remote: RemoteBase::Unseen(self.raw().clone()),
+            ..seen.clone()
+        };
         // What the hub had before the sides ever met is an edit as well as any.
         let gives_way = local_moved || (self.input.base.is_none() && !self.input.local.is_hub_default());
         match self.decode() {
@@ -85,13 +89,12 @@ impl Decider<'_> {
             Ok(value) if !value.is_empty() && self.direction.pulls() => {
                 self.pull(value, Rule::OneMoved, gives_way.then(|| self.input.local.clone()))
             }
-            _ if local_moved => self.held_as_computed(Some(seen)),
             // The hub has not got it: noted as agreed on, it would never get there.
+            Ok(value) if !value.is_empty() && local_moved => self.held_as_computed(None),
             Ok(value) if !value.is_empty() => self.held_by_direction(),
-            Err(_) => FieldDecision::Record(Base {
-                remote: RemoteBase::Unseen(self.raw().clone()),
-                ..seen
-            }),
+            Err(_) if local_moved => self.held_as_computed(Some(unseen)),
+            Err(_) => FieldDecision::Record(unseen),
+            _ if local_moved => self.held_as_computed(Some(seen)),
             // The hub keeps a value that the tool now computes to nothing. They do not agree on it: once the tool computes
             // it no more (a parent has lost its children), the hub's is sent.
             Ok(value) if value.is_empty() && !self.input.local.is_empty() => FieldDecision::Record(Base {
@@ -118,8 +121,11 @@ impl Decider<'_> {
         let value = match self.decode() {
             Ok(value) => value,
             Err(reason) => {
-                // Once the tool's value can be told, it fills what the hub has left empty. What the hub has set stays at first
-                // contact until then: it is no more agreed on than the tool's.
+                if self.edited_since_linked() {
+                    return self.push(Rule::OneMoved, None);
+                }
+                // Once the tool's value can be told, it fills what the hub has left empty. What the hub had set by then stays
+                // at first contact: it is no more agreed on than the tool's.
                 let base = self.input.local.is_hub_default().then(|| Base {
                     local: LocalBase::Agreed(self.input.local.clone()),
                     remote: RemoteBase::Unseen(self.raw().clone()),
@@ -141,6 +147,12 @@ impl Decider<'_> {
             (false, true) => self.push(Rule::FirstContact, None),
             (false, false) => self.conflict(Some(value), Rule::FirstContact),
         }
+    }
+
+    /// Whether somebody has set the hub's value since the sides were joined, and thus over whatever the tool has.
+    fn edited_since_linked(&self) -> bool {
+        let edited = self.input.local_time.zip(self.input.linked_at);
+        edited.is_some_and(|(edited, linked)| edited > linked)
     }
 
     fn local_moved(&self, base: &Base) -> bool {

@@ -21,6 +21,8 @@ pub struct FieldInput<'a> {
     pub refusal: Option<&'a Refusal>,
     /// When the hub's value was last changed, if it ever was.
     pub local_time: Option<Timestamp>,
+    /// When the sides were joined; `None` if they are about to be.
+    pub linked_at: Option<Timestamp>,
     /// When the tool's item was last touched, where that can be trusted.
     pub remote_time: Option<Timestamp>,
 }

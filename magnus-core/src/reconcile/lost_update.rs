@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::replaced::is_replaced;
 use crate::connection::Capabilities;
 use crate::model::{Field, IntentField, RemoteTask, RemoteValue, RemoteVersion};
 
@@ -14,6 +15,8 @@ pub enum Fate {
     Applied,
     /// What stands there is what the tool made of ours: the version proves that nobody else wrote.
     InItsForm(RemoteValue),
+    /// The tool put another value in the place of ours: the version proves that nobody else wrote.
+    Replaced(RemoteValue),
     /// The old value stands there, but somebody wrote: ours may have been set back. What stands there goes on record.
     SetBack,
     /// The tool moves such values by itself, and it cannot be told whether this is ours: it is taken, and ours goes on
@@ -49,12 +52,14 @@ pub fn fates(
             Some(seen) if value == seen => return Fate::SetBack,
             _ => {}
         }
-        if !capabilities.moves.contains(&field) {
-            return Fate::Merge;
-        }
         let others: Vec<&Field> = sent.keys().filter(|other| **other != field).collect();
         let proven = alone && !others.is_empty() && others.into_iter().all(as_sent);
-        if proven {
+        let moves = capabilities.moves.contains(&field);
+        if proven && is_replaced(field, sent_field, value) {
+            Fate::Replaced(value.clone())
+        } else if !moves {
+            Fate::Merge
+        } else if proven {
             Fate::InItsForm(value.clone())
         } else {
             Fate::Yields(value.clone())
@@ -91,6 +96,38 @@ mod tests {
     use crate::model::{ExternalId, ToolName, Value};
 
     const DATE: Field = Field::DueDate;
+
+    /// What is computed from something else is given in place of ours, and is no form of it.
+    #[test]
+    fn rule_6_another_amount_is_no_form_of_the_one_that_was_sent() {
+        let mut capabilities = Capabilities::new(ToolName::new("tool"), "host", BTreeMap::new());
+        capabilities.first_version = Some(0);
+        let field = Field::RemainingHours;
+        capabilities.moves.insert(field);
+        let sent = |sent: RemoteValue, seen: RemoteValue| IntentField {
+            local: Value::Empty,
+            sent,
+            seen: Some(seen),
+            loser: None,
+        };
+        let fields = BTreeMap::from([
+            (field, sent(RemoteValue(30.into()), RemoteValue(10.into()))),
+            (Field::Title, sent(RemoteValue::text("new"), RemoteValue::text("old"))),
+        ]);
+        let mut now = RemoteTask::new(ExternalId::from(1), ExternalId::from(1));
+        now.version = Some(RemoteVersion("5".to_owned()));
+        now.fields.insert(field, RemoteValue(20.into()).into());
+        now.fields.insert(Field::Title, RemoteValue::text("new").into());
+        let before = RemoteVersion("4".to_owned());
+        let fate = |now: &RemoteTask| fates(&fields, Some(&before), now, &capabilities)[&field].clone();
+        assert_eq!(fate(&now), Fate::Replaced(RemoteValue(20.into())));
+        now.version = Some(RemoteVersion("6".to_owned()));
+        assert_eq!(
+            fate(&now),
+            Fate::Yields(RemoteValue(20.into())),
+            "somebody else wrote, too"
+        );
+    }
 
     fn judged(version: &str, date: &str, title: &str) -> Fate {
         let mut capabilities = Capabilities::new(ToolName::new("tool"), "host", BTreeMap::new());

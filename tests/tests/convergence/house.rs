@@ -34,6 +34,18 @@ impl House {
         }
     }
 
+    /// As plain, but that OpenProject computes progress from the status.
+    pub(crate) fn by_status() -> Self {
+        Self {
+            wilful: Some(Wilful {
+                by_status: true,
+                freezes: false,
+                dialect: Dialect::V373,
+            }),
+            ..Self::plain(ConflictPolicy::Manual)
+        }
+    }
+
     /// Everything that a real OpenProject does by itself: days moved off weekends, parents whose dates become their
     /// children's, progress fields that derive each other, what is closed made complete, and a workflow that goes one step
     /// forward or back, and in which two statuses do not occur.

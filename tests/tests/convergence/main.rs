@@ -18,12 +18,13 @@ mod support;
 
 use house::{House, wilful};
 use instance::Tool;
-use magnus_core::model::ConflictPolicy;
+use magnus_core::model::{ConflictPolicy, Field};
 use magnus_postgres::PostgresStore;
+use magnus_testkit::crash::Mode;
 use magnus_testkit::postgres::Database;
 use play::Play;
 use proptest::prelude::*;
-use step::{Reach, Step, steps};
+use step::{Deed, FIELDS, Reach, Step, steps};
 
 /// The two tools that most have.
 const BOTH: &[Tool] = &[Tool::OpenProject, Tool::Leantime];
@@ -107,6 +108,29 @@ fn config(cases: u32) -> ProptestConfig {
         max_shrink_iters: 600,
         failure_persistence: None,
         ..ProptestConfig::default()
+    }
+}
+
+/// The answer to a create is lost, of which the tool has put a value of its own in the place of one that was sent: found by the
+/// properties below.
+#[test]
+fn what_a_tool_put_in_place_of_a_lost_create_is_not_agreed_on() {
+    let field = FIELDS.iter().position(|field| *field == Field::RemainingHours).unwrap();
+    for effect in 0..12 {
+        for mode in Mode::ALL {
+            let edit = Deed::Edit {
+                who: 0,
+                item: 0,
+                field,
+                value: 1,
+            };
+            let breaks = Step::Break { who: 1, effect, mode };
+            play(
+                House::by_status(),
+                BOTH,
+                vec![Step::Do(Deed::Add { who: 0 }), Step::Do(edit), breaks],
+            );
+        }
     }
 }
 

@@ -40,6 +40,7 @@ fn next_run(base: &Base, local: &str, remote: &str) -> FieldDecision {
         remote: &remote,
         refusal: None,
         local_time: None,
+        linked_at: None,
         remote_time: None,
     };
     let lens = Lens::new(&Plain, &project, &references);

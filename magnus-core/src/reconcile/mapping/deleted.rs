@@ -26,10 +26,23 @@ impl<'a> Planner<'a> {
                     .input
                     .mappings
                     .iter()
-                    .any(|other| other.external_id == *project && other.enabled);
-                if mapped {
-                    // The mapping of its new project takes it up.
-                    self.plan.unchanged.push(link.task_id);
+                    .find(|other| other.external_id == *project && other.enabled);
+                if let Some(mapped) = mapped {
+                    if self.input.taking_part.contains_key(&mapped.id) {
+                        // The mapping of its new project takes it up.
+                        return self.plan.unchanged.push(link.task_id);
+                    }
+                    let words = format!(
+                        "moved to {:?} in the tool; it goes on once that takes part in a run",
+                        mapped.external_name
+                    );
+                    let (title, id) = (task.title.clone(), link.external_id.clone());
+                    self.skip(
+                        title,
+                        Some(task.id),
+                        Some(id),
+                        SkipReason::IncompleteListing.because(words),
+                    );
                 } else {
                     let after = Link {
                         state: LinkState::OutOfScope,

@@ -2,7 +2,8 @@
 
 use super::planner::Planner;
 use crate::model::{
-    DeletionPolicy, HistoryEntry, Link, LinkState, RemoteTask, RowVersion, Rule, Side, SkipReason, Task, Value,
+    DeletionPolicy, Direction, HistoryEntry, Link, LinkState, Mapping, ProjectId, RemoteTask, RowVersion, Rule, Side,
+    SkipReason, Task, Value,
 };
 use crate::reconcile::item::Item;
 use crate::reconcile::plan::PlannedAction;
@@ -90,20 +91,19 @@ impl<'a> Planner<'a> {
                 }
             }
         } else if task.project_id != mapping.project_id {
-            let target = self
-                .input
-                .mappings
-                .iter()
-                .find(|other| other.project_id == task.project_id && other.enabled);
-            match target {
+            match self.target(task.project_id) {
                 Some(_) if !self.setting().direction.pushes() => {}
-                Some(target) if self.input.writable.contains(&target.id) => move_to = Some(Box::new(target.clone())),
-                Some(target) => {
-                    let words = format!(
-                        "moved in the hub; it is moved to {:?} in the tool once that is in step and may be written to",
-                        target.external_name
-                    );
-                    moved_apart = Some(SkipReason::IncompleteListing.because(words));
+                Some((target, Some(direction))) if direction.pushes() => move_to = Some(Box::new(target.clone())),
+                Some((target, direction)) => {
+                    let name = &target.external_name;
+                    moved_apart = Some(match direction {
+                        Some(_) => SkipReason::Direction.because(format!(
+                            "moved in the hub to the project of {name:?}, in which this run may not write"
+                        )),
+                        None => SkipReason::IncompleteListing.because(format!(
+                            "moved in the hub; it is moved to {name:?} in the tool once that takes part in a run"
+                        )),
+                    });
                 }
                 None => after.state = LinkState::OutOfScope,
             }
@@ -153,6 +153,19 @@ impl<'a> Planner<'a> {
 }
 
 impl Planner<'_> {
+    /// The mapping of a hub project that an item may be moved to, with the ways that data may go there in this run; best one
+    /// in which the run may write.
+    fn target(&self, project: ProjectId) -> Option<(&Mapping, Option<Direction>)> {
+        let of_project = self
+            .input
+            .mappings
+            .iter()
+            .filter(|other| other.project_id == project && other.enabled);
+        of_project
+            .map(|other| (other, self.input.taking_part.get(&other.id).copied()))
+            .max_by_key(|(_, direction)| direction.map(Direction::pushes))
+    }
+
     /// What befell a hub task as a whole.
     fn told(&self, task: &Task, before: Value, after: Value, rule: Rule) -> HistoryEntry {
         let setting = self.setting();

@@ -7,15 +7,15 @@ mod linked;
 mod planner;
 mod unlinked;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use super::item::{Outgoing, Setting};
 use super::observation::Observation;
 use super::plan::{FieldChange, PlannedAction};
 use crate::connection::Translator;
 use crate::model::{
-    Conflict, ConnectionOptions, ExternalId, Field, Link, LinkId, Mapping, MappingId, Reason, RemoteTask, RemoteValue,
-    Task, TaskId,
+    Conflict, ConnectionOptions, Direction, ExternalId, Field, Link, LinkId, Mapping, MappingId, Reason, RemoteTask,
+    RemoteValue, Task, TaskId,
 };
 use crate::store::Unit;
 use planner::Planner;
@@ -27,8 +27,8 @@ pub struct MappingInput<'a> {
     pub mapping: &'a Mapping,
     /// All mappings of the connection, those that take no part in the run, too.
     pub mappings: &'a [Mapping],
-    /// The mappings in whose projects this run has looked and may write.
-    pub writable: &'a HashSet<MappingId>,
+    /// The mappings in whose projects this run has looked, with the ways that data may go there.
+    pub taking_part: &'a HashMap<MappingId, Direction>,
     /// The connection's options.
     pub options: &'a ConnectionOptions,
     /// The tasks of the hub project, and those of links that point out of it.

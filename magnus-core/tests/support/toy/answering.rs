@@ -199,7 +199,9 @@ impl Toy {
             RemoteWrite::Delete(delete) => {
                 let id: u64 = delete.id.as_str().parse().unwrap();
                 let mut state = self.state();
+                let below: Vec<u64> = state.below(id).filter(|_| state.cascades).collect();
                 state.items.remove(&id);
+                state.items.retain(|id, _| !below.contains(id));
                 state.writes += 1;
                 Ok(Written::Deleted)
             }

@@ -25,6 +25,7 @@ impl Connection for Toy {
         capabilities.versions = self.habits.versions;
         capabilities.delete = true;
         capabilities.archive = self.archive;
+        capabilities.delete_cascades = self.state().cascades;
         capabilities.batch_size = self.habits.batch;
         capabilities.create_marker = self.habits.marker;
         capabilities
@@ -115,6 +116,13 @@ impl Connection for Toy {
     async fn read_project(&self, id: ExternalId) -> Result<ProjectReading, ConnectionError> {
         let state = self.readable("read_project")?;
         let number: u64 = id.as_str().parse().unwrap();
+        if state.unreadable_projects.contains(&number) {
+            return Err(ConnectionError::new(
+                ConnectionErrorKind::Unavailable,
+                "read_project",
+                "500",
+            ));
+        }
         Ok(
             match state.projects.get(&number).filter(|_| !state.hidden.contains(&number)) {
                 Some((_, true)) if state.closing.contains(&number) => ProjectReading::Closed,
@@ -160,8 +168,10 @@ impl Connection for Toy {
         Ok(state.changed_by.get(&id).cloned())
     }
 
-    async fn list_descendants(&self, _: ReadTask) -> Result<Vec<RemoteTask>, ConnectionError> {
-        Ok(Vec::new())
+    async fn list_descendants(&self, task: ReadTask) -> Result<Vec<RemoteTask>, ConnectionError> {
+        let state = self.readable("list_descendants")?;
+        let above = task.id.as_str().parse().unwrap();
+        Ok(state.below(above).map(|id| self.show(id, &state.items[&id])).collect())
     }
 }
 

@@ -70,6 +70,10 @@ pub(crate) struct State {
     pub(crate) when_written: Option<Happening>,
     /// How many searches for what we have made will find nothing.
     pub(crate) blind_searches: u32,
+    /// Whether a deletion takes along what is below.
+    pub(crate) cascades: bool,
+    /// Projects that the tool fails to show one by one.
+    pub(crate) unreadable_projects: HashSet<u64>,
     /// Items that the tool fails to show one by one.
     pub(crate) unreadable: HashSet<u64>,
     /// Items that lists leave out.
@@ -82,6 +86,17 @@ pub(crate) struct State {
     pub(crate) blinks: HashMap<u64, u32>,
     /// Who changed an item last, as the tool tells.
     pub(crate) changed_by: HashMap<u64, LastChange>,
+}
+
+impl State {
+    /// The items right below one.
+    fn below(&self, id: u64) -> impl Iterator<Item = u64> {
+        let above = serde_json::Value::from(id.to_string());
+        self.items
+            .iter()
+            .filter(move |(_, item)| item.fields.get(&Field::Parent) == Some(&above))
+            .map(|(id, _)| *id)
+    }
 }
 
 /// Something that happens at an awkward moment.
