@@ -2,10 +2,10 @@
 
 use super::RunError;
 use super::job::Job;
-use super::push::settled;
+use super::push::{see, settled};
 use super::session::{Active, Session};
-use crate::connection::{ConnectionError, ConnectionErrorKind, Outcome, ReadTask};
-use crate::model::{Field, IntentOperation, Refusal, RemoteValue, SkipReason};
+use crate::connection::{ConnectionError, ConnectionErrorKind, Outcome, ReadTask, Reading};
+use crate::model::{Field, IntentOperation, Refusal, RemoteTask, RemoteValue, SkipReason};
 use crate::reconcile::Entry;
 use crate::store::{LinkWrite, Unit};
 
@@ -47,7 +47,8 @@ impl Session {
     /// A write that failed: its fields are held, the item is read again, or it has failed for this run.
     pub(super) async fn settle_failed(
         &mut self,
-        active: &mut Active,
+        actives: &mut [Active],
+        index: usize,
         job: Job,
         error: ConnectionError,
     ) -> Result<(), RunError> {
@@ -73,7 +74,7 @@ impl Session {
             }
             ConnectionErrorKind::VersionConflict | ConnectionErrorKind::NotFound => {
                 self.commit_settled(&job.intent, unit).await?;
-                return self.read_again(active, &job, error).await;
+                return self.read_again(actives, index, &job, error).await;
             }
             _ => {}
         }
@@ -180,7 +181,13 @@ impl Session {
     }
 
     /// Somebody was faster: look again, and let the next round decide on what is there now.
-    async fn read_again(&mut self, active: &mut Active, job: &Job, error: ConnectionError) -> Result<(), RunError> {
+    async fn read_again(
+        &mut self,
+        actives: &mut [Active],
+        index: usize,
+        job: &Job,
+        error: ConnectionError,
+    ) -> Result<(), RunError> {
         let external = match &job.intent.operation {
             IntentOperation::Update { external_id, .. } | IntentOperation::Delete { external_id, .. } => external_id,
             IntentOperation::Create { .. } => {
@@ -201,19 +208,20 @@ impl Session {
         }
         let request = ReadTask {
             id: external.clone(),
-            project: active.mapping.external_id.clone(),
+            project: actives[index].mapping.external_id.clone(),
         };
+        let takes_part = |task: &RemoteTask| actives.iter().any(|active| active.mapping.external_id == task.project);
         match self
             .connection
             .read(vec![request])
             .await
             .map(|mut readings| readings.pop())
         {
-            Ok(Some(crate::connection::Reading::Present(task))) => {
-                active.observation.tasks.insert(external.clone(), *task);
-            }
+            Ok(Some(Reading::Present(task))) => see(actives, index, *task),
+            // With what it is below, for example: the mapping of its new project goes on with it.
+            Ok(Some(Reading::Moved(task))) if takes_part(&task) => see(actives, index, *task),
             Ok(_) => {
-                // Gone or moved meanwhile: the next run looks for evidence.
+                // Gone, or where nothing is in step: the next run looks for evidence.
                 self.fail(job, error.kind(), format!("{error}; it is not there any more"));
             }
             Err(again) => {

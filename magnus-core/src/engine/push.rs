@@ -135,7 +135,6 @@ impl Session {
                 Ok(Written::Task(written)) => {
                     self.in_a_row.clear();
                     self.report.remote_writes += 1;
-                    let moved_to = written.task.project.clone();
                     let external = written.task.id.clone();
                     let task = job.intent.task_id;
                     let after = written.task.clone();
@@ -145,7 +144,7 @@ impl Session {
                         .await?
                     {
                         references.join(task, external.clone());
-                        see(actives, index, external, moved_to, after);
+                        see(actives, index, after);
                     }
                 }
                 Ok(Written::Deleted) => {
@@ -156,7 +155,7 @@ impl Session {
                     }
                     self.settle_deleted(job).await?;
                 }
-                Err(error) => self.settle_failed(&mut actives[index], job, error).await?,
+                Err(error) => self.settle_failed(actives, index, job, error).await?,
             }
         }
         let counts = self.tally.counts();
@@ -244,7 +243,8 @@ fn ancestors(task: TaskId, view: &HubView) -> i64 {
 }
 
 /// Puts what a write left behind where the next round looks for it.
-fn see(actives: &mut [Active], index: usize, external: ExternalId, project: ExternalId, task: RemoteTask) {
+pub(super) fn see(actives: &mut [Active], index: usize, task: RemoteTask) {
+    let (external, project) = (task.id.clone(), task.project.clone());
     let owner = actives
         .iter()
         .position(|active| active.mapping.external_id == project)

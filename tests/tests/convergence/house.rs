@@ -36,9 +36,18 @@ impl House {
 
     /// As plain, but that OpenProject computes progress from the status.
     pub(crate) fn by_status() -> Self {
+        Self::wilful(true)
+    }
+
+    /// Tools that do all sorts of things by themselves.
+    pub(crate) fn with_a_mind_of_its_own() -> Self {
+        Self::wilful(false)
+    }
+
+    fn wilful(by_status: bool) -> Self {
         Self {
             wilful: Some(Wilful {
-                by_status: true,
+                by_status,
                 freezes: false,
                 dialect: Dialect::V373,
             }),

@@ -134,6 +134,49 @@ fn what_a_tool_put_in_place_of_a_lost_create_is_not_agreed_on() {
     }
 }
 
+/// A parent is moved to another project and takes along a child that is changed in the same run: found by the properties below.
+#[test]
+fn a_child_that_is_moved_along_while_it_is_changed_goes_on() {
+    let deed = |who, item, field, value| {
+        Step::Do(Deed::Edit {
+            who,
+            item,
+            field,
+            value,
+        })
+    };
+    let add = |who| Step::Do(Deed::Add { who });
+    let amid = Step::Amid {
+        who: 1,
+        call: 0,
+        writes: false,
+        deeds: vec![Deed::Edit {
+            who: 0,
+            item: 2,
+            field: 11,
+            value: 1,
+        }],
+    };
+    let lost = Step::Break {
+        who: 2,
+        effect: 6,
+        mode: Mode::AnswerLost,
+    };
+    let carry = Step::Do(Deed::Move { who: 2, item: 2, to: 0 });
+    let steps = vec![
+        add(2),
+        add(0),
+        deed(0, 0, 0, 0),
+        lost,
+        deed(2, 5, 7, 1),
+        amid,
+        deed(2, 1, 0, 0),
+        carry,
+        add(0),
+    ];
+    play(House::with_a_mind_of_its_own(), BOTH, steps);
+}
+
 proptest! {
     #![proptest_config(config(cases()))]
 
