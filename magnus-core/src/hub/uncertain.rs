@@ -170,7 +170,6 @@ fn turned(link: &Link, named: Link, sent_is_agreed: bool) -> LinkWrite {
     let after = Link {
         id: link.id,
         bases,
-        created_at: link.created_at,
         version: link.version,
         ..named
     };

@@ -117,7 +117,7 @@ pub struct Link {
     pub absent_since: Option<RunId>,
     /// When the link last moved data.
     pub last_sync_at: Option<Timestamp>,
-    /// When it was made.
+    /// When task and external task were joined.
     pub created_at: Timestamp,
     /// The version of the row; the store raises it.
     pub version: RowVersion,
@@ -150,7 +150,6 @@ impl Link {
     pub fn turned_to(&self, mapping: &super::Mapping, external_id: ExternalId, now: Timestamp) -> Self {
         Self {
             id: self.id,
-            created_at: self.created_at,
             version: self.version,
             ..Self::new(mapping, self.task_id, external_id, now)
         }

@@ -113,7 +113,7 @@ pub fn merge_item(
                     .copied()
                     .unwrap_or(item.task.created_at),
             ),
-            linked_at: (item.link.version != RowVersion::default()).then_some(item.link.created_at),
+            linked_at: Some(item.link_after.created_at),
             remote_time: item.remote.updated_at.filter(|_| setting.capabilities.change_times),
         };
         let mut decision = decide(&input, lens, setting.direction, setting.policy);
