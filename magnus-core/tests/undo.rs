@@ -253,3 +253,34 @@ async fn a_write_whose_answer_was_lost_is_a_later_change_like_any_other() {
     assert_eq!(undone.report.counts.tasks.skipped, 1, "{undone:?}");
     assert_eq!(toy.value(id, Field::Status), Value::Status(Status::Done));
 }
+
+/// The run had taken a task out from below another one, which a person has put below it since, or deleted.
+#[tokio::test]
+async fn rule_25_a_task_does_not_go_back_below_what_is_below_it_or_gone() {
+    for deleted in [false, true] {
+        let (bench, toy) = one(Habits::exact()).await;
+        let (inner, outer) = (toy.add("inner"), toy.add("outer"));
+        toy.edit_raw(inner, Field::Parent, outer.to_string().into());
+        sync(&bench).await;
+        let [inner_task, outer_task] = [bench.task("inner").await.id, bench.task("outer").await.id];
+        assert_eq!(bench.store_task(inner_task).await.parent_id, Some(outer_task));
+        toy.edit(inner, Field::Parent, &Value::Empty);
+        let run = sync(&bench).await;
+        assert_eq!(bench.store_task(inner_task).await.parent_id, None);
+        if deleted {
+            bench.delete(outer_task).await;
+        } else {
+            bench.edit(outer_task, Field::Parent, Value::Task(inner_task)).await;
+        }
+        let undone = undo(&bench, run.id).await;
+        assert_eq!(bench.store_task(inner_task).await.parent_id, None);
+        let said = undone
+            .report
+            .items
+            .iter()
+            .find(|item| item.task_id == Some(inner_task))
+            .unwrap();
+        assert_eq!(said.reason, Some(SkipReason::CannotUndo), "{said:?}");
+        assert!(said.detail.contains("what it was below is"), "{said:?}");
+    }
+}

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Undoing, change};
 use crate::model::{Field, HistoryEntry, LocalBase, RemoteValue, Rule, Side, SkipReason, Task, TaskPatch, Value};
+use crate::reconcile::hierarchy::closes_cycle;
 use crate::reconcile::item::Outgoing;
 use crate::reconcile::lens::Sendable;
 use crate::reconcile::mapping::{Entry, Push};
@@ -23,6 +24,10 @@ impl Undoing<'_> {
                 || !self.untouched_in_tool(field);
             if moved_on {
                 self.leave(SkipReason::ChangedSince, field, "it holds another value now");
+                continue;
+            }
+            if let Some(words) = self.unfit_parent(&before) {
+                self.leave(SkipReason::CannotUndo, field, words);
                 continue;
             }
             let patch: TaskPatch = [(field, before.clone())].into_iter().collect();
@@ -77,6 +82,15 @@ impl Undoing<'_> {
             push,
             ..self.entry(action)
         })
+    }
+
+    /// Why a task cannot go below this one again. `None`: it can, or it is no parent.
+    fn unfit_parent(&self, before: &Value) -> Option<&'static str> {
+        let Value::Task(parent) = before else { return None };
+        if self.input.tasks.get(parent).is_some_and(Task::is_deleted) || self.removed.contains(parent) {
+            return Some("what it was below is deleted");
+        }
+        closes_cycle(self.task.id, *parent, self.parents).then_some("what it was below is below it by now")
     }
 
     /// What the run changed in the hub: field, value before, value after.

@@ -18,7 +18,7 @@ use crate::reconcile::item::Setting;
 use crate::reconcile::mapping::{Entry, MappingPlan};
 use crate::reconcile::observation::Observation;
 use crate::reconcile::plan::{FieldChange, PlannedAction};
-use crate::store::{LinkWrite, Unit};
+use crate::store::{LinkWrite, TaskWrite, Unit};
 
 /// Everything that the undoing of one run in one mapping depends on.
 #[derive(Debug, Clone, Copy)]
@@ -52,7 +52,7 @@ pub fn plan_undo(input: &UndoInput<'_>) -> MappingPlan {
     plan.linked = u64::try_from(links.values().filter(live).count()).unwrap_or(u64::MAX);
     let mut touched: Vec<&Task> = input.touched.iter().filter_map(|id| input.tasks.get(id)).collect();
     let ids: Vec<TaskId> = touched.iter().map(|task| task.id).collect();
-    let parents: HashMap<TaskId, TaskId> = input
+    let mut parents: HashMap<TaskId, TaskId> = input
         .tasks
         .values()
         .filter_map(|task| Some((task.id, task.parent_id?)))
@@ -68,9 +68,17 @@ pub fn plan_undo(input: &UndoInput<'_>) -> MappingPlan {
             link: links.get(&task.id).copied(),
             history: input.history.get(&task.id).map_or(&[], Vec::as_slice),
             removed: &removed,
+            parents: &parents,
             left: Vec::new(),
         };
         let entry = item.entries();
+        for write in entry.iter().flat_map(|entry| &entry.unit.tasks) {
+            let (TaskWrite::Insert { task, .. } | TaskWrite::Update { task, .. }) = write;
+            match task.parent_id {
+                Some(parent) => drop(parents.insert(task.id, parent)),
+                None => drop(parents.remove(&task.id)),
+            }
+        }
         if entry
             .as_ref()
             .is_some_and(|entry| entry.action == Some(PlannedAction::DeleteInHub))
@@ -90,6 +98,8 @@ struct Undoing<'a> {
     history: &'a [HistoryEntry],
     /// Tasks that go from the hub.
     removed: &'a HashSet<TaskId>,
+    /// Who is below whom, with what was planned so far.
+    parents: &'a HashMap<TaskId, TaskId>,
     /// What is left alone, with the reasons.
     left: Vec<Reason>,
 }
