@@ -164,10 +164,7 @@ pub(crate) async fn confirm(
         let detail = format!("run {id} is {}; only a halted run can be confirmed", halted.state);
         return Err(Problem::new(Kind::Conflict, detail).with_run(id));
     }
-    let request = RunRequest::new(halted.connection_id)
-        .direction(halted.request.direction)
-        .confirm(id);
-    let handle = app.orchestrator.start(request).await?;
+    let handle = app.orchestrator.start(halted.confirmation()).await?;
     follow(&app, &handle, params.wait).await
 }
 
