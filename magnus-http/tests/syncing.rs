@@ -489,3 +489,26 @@ async fn a_member_of_an_object_among_the_options_is_set_and_goes_with_null() {
     let one_less = change(json!({"status_map": {"Frozen": null}})).await;
     assert_eq!(one_less, json!({"Waiting": "todo"}));
 }
+
+#[tokio::test]
+async fn a_halted_undoing_is_confirmed_as_what_it_is() {
+    let bench = Bench::new();
+    let (_, board) = bench.pair(2).await;
+    let path = format!("/connections/{board}");
+    let project = bench.get("/projects").await.json()["projects"][0]["id"].clone();
+    bench
+        .post("/tasks", json!({"project_id": project, "title": "New"}))
+        .await
+        .is(201);
+    let done = bench.act(&format!("{path}/sync?wait=true")).await.is(200).json();
+    assert_eq!(bench.leantime.tickets().len(), 3);
+    let strict = json!({"config": {"guard": {"deletions": {"count": 0, "percent": 0}}}});
+    bench.ask(Method::PATCH, &path, strict).await.is(200);
+    let run = format!("/sync/runs/{}", done["run_id"].as_str().unwrap());
+    let halted = bench.act(&format!("{run}/undo?wait=true")).await.is(200).json();
+    assert_eq!(halted["status"], "halted", "{halted}");
+    let halted = format!("/sync/runs/{}", halted["run_id"].as_str().unwrap());
+    let undone = bench.act(&format!("{halted}/confirm?wait=true")).await.is(200).json();
+    assert_eq!(undone["status"], "completed", "{undone}");
+    assert_eq!(bench.leantime.tickets().len(), 2, "it is undone");
+}
