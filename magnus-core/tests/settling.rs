@@ -167,10 +167,12 @@ async fn rule_20_a_create_of_whoever_it_was_is_not_sent_again_by_another_user() 
     for item in toy.state().items.values_mut() {
         item.ours = false;
     }
-    bench.clock.advance(3600);
     for _ in 0..3 {
         bench.sync(0).await;
+        assert_eq!(toy.state().creates, 1);
     }
+    bench.clock.advance(3600);
+    bench.sync(0).await;
     assert_eq!((bench.tasks().await.len(), toy.state().creates), (2, 1));
     let hub = Hub::new(Arc::new(bench.store.clone()));
     assert_eq!(hub.uncertain(None).await.unwrap().len(), 1);

@@ -305,3 +305,38 @@ async fn what_a_wrong_item_said_is_not_sent_to_the_right_one_unseen() {
     assert_eq!(toy.value(made, Field::Description), Value::text("as sent"));
     assert!(!bench.conflicts().await.is_empty(), "a person says");
 }
+
+/// A change was on its way to the wrong item when a person named the right one: what became of it says nothing of that one.
+#[tokio::test]
+async fn a_lost_change_of_the_wrong_item_says_nothing_of_the_right_one() {
+    let (bench, toy, hub, task, made) = uncertain().await;
+    let wrong = toy.add("sent");
+    toy.state().unlisted.insert(made);
+    let intent = only(&hub).await;
+    hub.settle(intent.id, Finding::Is(ExternalId::from(wrong)))
+        .await
+        .unwrap();
+    bench.settle().await;
+    bench
+        .edit(task, Field::Description, Value::text("for the wrong one"))
+        .await;
+    toy.state().mishaps = vec![Mishap::AnswerLost];
+    bench.sync(0).await;
+    assert_eq!(toy.value(wrong, Field::Description), Value::text("for the wrong one"));
+    toy.state().unlisted.clear();
+    toy.edit(made, Field::Description, &Value::text("of the right one"));
+    hub.settle(intent.id, Finding::Is(ExternalId::from(made)))
+        .await
+        .unwrap();
+    bench.settle().await;
+    assert_eq!(
+        bench.store_task(task).await.description.as_deref(),
+        Some("for the wrong one"),
+        "not replaced unseen"
+    );
+    let held = bench.conflicts().await;
+    assert!(
+        held.iter().any(|conflict| conflict.field == Field::Description),
+        "{held:#?}"
+    );
+}

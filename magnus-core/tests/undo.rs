@@ -284,3 +284,27 @@ async fn rule_25_a_task_does_not_go_back_below_what_is_below_it_or_gone() {
         assert!(said.detail.contains("what it was below is"), "{said:?}");
     }
 }
+
+/// A person edits in the hub after the run; the undoing leaves that field, and the edit goes out.
+#[tokio::test]
+async fn an_edit_since_the_run_is_not_taken_for_agreed_on() {
+    let (bench, toy) = one(Habits::exact()).await;
+    let id = toy.add("task");
+    toy.edit(id, Field::Description, &Value::text("of the tool"));
+    sync(&bench).await;
+    let task = bench.task("task").await.id;
+    bench.edit(task, Field::Description, Value::text("first")).await;
+    let run = sync(&bench).await;
+    bench.edit(task, Field::Description, Value::text("second")).await;
+    let undone = undo(&bench, run.id).await;
+    let said = undone
+        .report
+        .items
+        .iter()
+        .find(|item| item.task_id == Some(task))
+        .unwrap();
+    assert_eq!(said.reason, Some(SkipReason::ChangedSince), "{said:?}");
+    bench.settle().await;
+    assert_eq!(toy.value(id, Field::Description), Value::text("second"));
+    assert_eq!(bench.store_task(task).await.description.as_deref(), Some("second"));
+}

@@ -7,18 +7,19 @@ use super::observe::HubView;
 use super::session::Session;
 use super::tally::Ending;
 use crate::connection::ReadTask;
-use crate::model::{ExternalId, HistoryEntry, Mapping, Rule, Side, SkipReason, TaskId, Value};
+use crate::model::{
+    Field, HistoryEntry, Link, LinkState, LocalBase, Mapping, RemoteTask, Rule, Side, SkipReason, Task, TaskId, Value,
+};
 use crate::reconcile::{Entry, Push};
 use crate::store::{TaskWrite, Unit};
 
 impl Session {
-    /// On a tool whose deletions take children along, a task with children stays. It comes back in the hub if this plan does not
-    /// delete all of them: somebody has put them beneath it.
+    /// On a tool whose deletions take children along, a task with children stays. If they go by themselves, it waits for them;
+    /// if somebody has put one beneath it that stays, it comes back in the hub.
     pub(super) async fn keep_foreign_children(
         &mut self,
         mapping: &Mapping,
         view: &HubView,
-        deleted: &HashSet<ExternalId>,
         entries: Vec<Entry>,
     ) -> Result<Vec<Entry>, RunError> {
         let mut kept = Vec::new();
@@ -39,9 +40,8 @@ impl Session {
                     kept.push(entry);
                     continue;
                 }
-                // Their turn was before: it failed, or somebody has brought one back since.
-                Ok(children) if children.iter().all(|child| deleted.contains(&child.id)) => {
-                    "it has children there that should have been deleted before it and were not".to_owned()
+                Ok(children) if self.all_go(*task_id, &children).await? => {
+                    "it has children there that have not gone yet; it goes after them".to_owned()
                 }
                 Ok(_) if self.bring_back(*task_id, view).await? => {
                     "it has children there that would be deleted too, so it was brought back in the hub".to_owned()
@@ -64,6 +64,45 @@ impl Session {
             self.tally.entry(&entry, Ending::Skipped, reason.to_string());
         }
         Ok(kept)
+    }
+
+    /// Whether all that is below in the tool goes from there by itself: it is deleted in the hub, too, or was put elsewhere there,
+    /// and that has not come through yet.
+    async fn all_go(&self, above: TaskId, below: &[RemoteTask]) -> Result<bool, RunError> {
+        for item in below {
+            let link = self.store.link_by_external(self.settings.id, item.id.clone()).await?;
+            let in_step = |link: &Link| matches!(link.state, LinkState::Live | LinkState::Uncertain);
+            let Some(link) = link.filter(in_step) else {
+                return Ok(false);
+            };
+            let Some(task) = self.task(link.task_id).await? else {
+                return Ok(false);
+            };
+            let parent = task.get(Field::Parent);
+            let base = link.bases.get(&Field::Parent).map(|base| &base.local);
+            let moved = base.is_some_and(|base| *base != LocalBase::Agreed(parent));
+            let stays = !moved || self.is_below(&task, above).await?;
+            if stays && !task.is_deleted() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn is_below(&self, task: &Task, above: TaskId) -> Result<bool, RunError> {
+        let mut next = task.parent_id;
+        let mut seen = HashSet::new();
+        while let Some(parent) = next.filter(|parent| seen.insert(*parent)) {
+            if parent == above {
+                return Ok(true);
+            }
+            next = self.task(parent).await?.and_then(|task| task.parent_id);
+        }
+        Ok(false)
+    }
+
+    async fn task(&self, id: TaskId) -> Result<Option<Task>, RunError> {
+        Ok(self.store.tasks(vec![id]).await?.pop())
     }
 
     /// Takes back the deletion of a hub task. `false` if it is not deleted, or changed meanwhile.

@@ -100,8 +100,9 @@ impl Session {
             }
             self.held_back.extend(&plan.held_back);
             let project = actives[index].mapping.external_id.clone();
+            let waits = plan.waits;
             let (pushes, stale) = self.execute_hub(&project, plan.entries).await?;
-            if pushes.is_empty() && !stale {
+            if pushes.is_empty() && !stale && !waits {
                 settled = true;
                 break;
             }

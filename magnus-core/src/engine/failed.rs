@@ -5,7 +5,7 @@ use super::job::Job;
 use super::push::{see, settled};
 use super::session::{Active, Session};
 use crate::connection::{ConnectionError, ConnectionErrorKind, Outcome, ReadTask, Reading};
-use crate::model::{Field, IntentOperation, Refusal, RemoteTask, RemoteValue, SkipReason};
+use crate::model::{ExternalId, Field, IntentOperation, Refusal, RemoteTask, RemoteValue, SkipReason};
 use crate::reconcile::Entry;
 use crate::store::{LinkWrite, Unit};
 
@@ -157,8 +157,10 @@ impl Session {
                 }
                 Ok(true)
             }
-            IntentOperation::Update { link_id, .. } => {
-                let Some(mut link) = self.store.link(*link_id).await? else {
+            IntentOperation::Update {
+                link_id, external_id, ..
+            } => {
+                let Some(mut link) = self.link_to(*link_id, external_id).await? else {
                     return Ok(false);
                 };
                 let expected = Some(link.version);
@@ -210,7 +212,9 @@ impl Session {
             id: external.clone(),
             project: actives[index].mapping.external_id.clone(),
         };
-        let takes_part = |task: &RemoteTask| actives.iter().any(|active| active.mapping.external_id == task.project);
+        let to_come = actives.iter().skip(index + 1);
+        let projects: Vec<&ExternalId> = to_come.map(|active| &active.mapping.external_id).collect();
+        let is_to_come = |task: &RemoteTask| projects.contains(&&task.project);
         match self
             .connection
             .read(vec![request])
@@ -218,11 +222,15 @@ impl Session {
             .map(|mut readings| readings.pop())
         {
             Ok(Some(Reading::Present(task))) => see(actives, index, *task),
-            // With what it is below, for example: the mapping of its new project goes on with it.
-            Ok(Some(Reading::Moved(task))) if takes_part(&task) => see(actives, index, *task),
+            // With what it is below, for example: the mapping of its new project goes on with it, if its turn is still to come.
+            Ok(Some(Reading::Moved(task))) if is_to_come(&task) => see(actives, index, *task),
             Ok(_) => {
-                // Gone, or where nothing is in step: the next run looks for evidence.
-                self.fail(job, error.kind(), format!("{error}; it is not there any more"));
+                // Gone, or moved where this run is through or nothing is in step: the next run looks for evidence.
+                self.fail(
+                    job,
+                    error.kind(),
+                    format!("{error}; it is not there any more, and the next run looks for it"),
+                );
             }
             Err(again) => {
                 self.fail(

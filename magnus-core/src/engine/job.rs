@@ -94,7 +94,7 @@ impl Session {
                 link_id,
                 task_id,
                 external_id,
-                ..
+                undoes,
             } => {
                 let write = RemoteWrite::Delete(DeleteTask {
                     id: external_id.clone(),
@@ -102,7 +102,11 @@ impl Session {
                 });
                 (
                     task_id,
-                    IntentOperation::Delete { link_id, external_id },
+                    IntentOperation::Delete {
+                        link_id,
+                        external_id,
+                        undoes,
+                    },
                     BTreeMap::new(),
                     write,
                 )
@@ -125,6 +129,7 @@ impl Session {
                     IntentOperation::Delete {
                         link_id,
                         external_id: remote.id,
+                        undoes: false,
                     },
                     BTreeMap::new(),
                     write,

@@ -12,7 +12,7 @@ use crate::model::{
     TaskId, Timestamp,
 };
 use crate::reconcile::{adopted, candidates, has_title, is_replaced, sent_title, sure_match, untouched_since_creation};
-use crate::store::LinkWrite;
+use crate::store::{LinkWrite, Unit};
 
 /// A create that is not found is sent again only when this much time has passed since it can have been sent at the latest: a
 /// request's longest time and more, so that it cannot land after we looked.
@@ -114,6 +114,7 @@ impl Session {
             // The tool may have told another user for a moment.
             if self.was_sent_within(intent, STRANGERS_AFTER).await? {
                 let words = format!("{words}; go on with a key of the same user, or wait an hour and decide");
+                self.note_sender(intent, mapping).await?;
                 self.leave(intent, SkipReason::Unsettled, words);
                 return Ok(());
             }
@@ -152,6 +153,25 @@ impl Session {
             _ => mapping.seen_as.as_ref(),
         };
         sent_as.is_some_and(|user| *user != self.seen_as)
+    }
+
+    /// An entry of the journal that does not tell who sent it: whoever saw the project last. Once this run has seen it, that is
+    /// forgotten there.
+    async fn note_sender(&mut self, intent: &Intent, mapping: &Mapping) -> Result<(), RunError> {
+        let mut told = intent.clone();
+        let IntentOperation::Create { sent_as, .. } = &mut told.operation else {
+            return Ok(());
+        };
+        if sent_as.is_none() {
+            sent_as.clone_from(&mapping.seen_as);
+            let intents = vec![told];
+            self.commit_unit(Unit {
+                intents,
+                ..Unit::default()
+            })
+            .await?;
+        }
+        Ok(())
     }
 
     async fn was_sent_within(&self, intent: &Intent, time: chrono::TimeDelta) -> Result<bool, RunError> {

@@ -34,6 +34,17 @@ impl Session {
         })
     }
 
+    /// What is the same for all items of a plan.
+    pub(super) fn setting(&self, direction: Direction) -> Setting<'_> {
+        Setting {
+            run_id: self.context.run_id,
+            capabilities: &self.capabilities,
+            direction,
+            policy: self.settings.options.conflicts,
+            now: self.now(),
+        }
+    }
+
     /// Plans one mapping on the hub as it is now.
     pub(super) fn plan(
         &self,
@@ -58,13 +69,7 @@ impl Session {
             no_creation,
             no_import: self.no_import.as_ref(),
             blocked: &self.blocked,
-            setting: Setting {
-                run_id: self.context.run_id,
-                capabilities: &self.capabilities,
-                direction: active.direction,
-                policy: self.settings.options.conflicts,
-                now: self.now(),
-            },
+            setting: self.setting(active.direction),
         });
         hold_back(&mut plan, &self.failures, self.asked_by_person, self.now());
         plan

@@ -1,6 +1,6 @@
 //! Sends a plan's writes to the tool: intent, write, settlement.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use super::job::Job;
 use super::observe::HubView;
@@ -31,13 +31,6 @@ impl Session {
         for link in view.links.iter().filter(|link| link.state == LinkState::Live) {
             references.join(link.task_id, link.external_id.clone());
         }
-        let deleted: HashSet<ExternalId> = entries
-            .iter()
-            .filter_map(|entry| match &entry.push {
-                Some(Push::Delete { external_id, .. }) => Some(external_id.clone()),
-                _ => None,
-            })
-            .collect();
         let mut stages: BTreeMap<(u8, i64, i64), Vec<Entry>> = BTreeMap::new();
         for entry in entries {
             let stage = stage(&entry, view, &actives[index].observation.tasks);
@@ -61,9 +54,7 @@ impl Session {
                 left -= taken;
                 let mut batch = self.still_wanted(&actives[index].mapping, batch).await?;
                 if looks_first {
-                    batch = self
-                        .keep_foreign_children(&actives[index].mapping, view, &deleted, batch)
-                        .await?;
+                    batch = self.keep_foreign_children(&actives[index].mapping, view, batch).await?;
                 }
                 let dropped = taken - count(batch.len());
                 self.context.report(|progress| progress.done += dropped);

@@ -91,7 +91,7 @@ impl Session {
         else {
             return Ok(());
         };
-        let Some(link) = self.store.link(*link_id).await? else {
+        let Some(link) = self.link_to(*link_id, external_id).await? else {
             self.commit_settled(intent, closing(intent, false)).await?;
             return Ok(());
         };
@@ -207,7 +207,7 @@ impl Session {
     }
 
     async fn settle_delete(&mut self, intent: &Intent, mapping: &Mapping) -> Result<(), RunError> {
-        let IntentOperation::Delete { link_id, external_id } = &intent.operation else {
+        let IntentOperation::Delete { external_id, .. } = &intent.operation else {
             return Ok(());
         };
         match self.look_or_leave(intent, external_id, mapping).await? {
@@ -219,7 +219,7 @@ impl Session {
                 let title = title.unwrap_or_default();
                 unit.history
                     .push(self.history_of_item(intent, Rule::Deleted, &title, ""));
-                self.mark_gone(*link_id, &mut unit).await?;
+                self.mark_gone(intent, &mut unit).await?;
                 self.commit_settled(intent, unit).await?;
             }
             Sight::There(_) => {

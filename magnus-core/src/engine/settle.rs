@@ -6,9 +6,9 @@ use super::push::{decoded, settled};
 use super::session::Session;
 use crate::connection::WrittenTask;
 use crate::model::{
-    Base, Conflict, ConflictId, ConflictState, Field, HistoryEntry, Intent, IntentField, IntentOperation, LastChange,
-    Link, LinkId, LinkState, LocalBase, Mapping, Refusal, RemoteBase, RemoteTask, RemoteValue, RowVersion, Rule, Side,
-    SkipReason, Task, TaskId, Timestamp, Value,
+    Base, Conflict, ConflictId, ConflictState, ExternalId, Field, HistoryEntry, Intent, IntentField, IntentOperation,
+    LastChange, Link, LinkId, LinkState, LocalBase, Mapping, Refusal, RemoteBase, RemoteTask, RemoteValue, RowVersion,
+    Rule, Side, SkipReason, Task, TaskId, Timestamp, Value,
 };
 use crate::reconcile::{Lens, is_replaced, refers};
 use crate::store::{ConflictWrite, LinkWrite, Unit};
@@ -29,8 +29,10 @@ impl Session {
             ..Unit::default()
         };
         let (mut link, expected) = match &job.intent.operation {
-            IntentOperation::Update { link_id, .. } => {
-                let Some(link) = self.store.link(*link_id).await? else {
+            IntentOperation::Update {
+                link_id, external_id, ..
+            } => {
+                let Some(link) = self.link_to(*link_id, external_id).await? else {
                     self.lost_link(job, unit).await?;
                     return Ok(false);
                 };
@@ -116,9 +118,16 @@ impl Session {
         })
     }
 
+    /// The link that a write was made for, if it still leads to the item that was written. A person may have removed it, or have
+    /// turned it to another item, of which the write says nothing.
+    pub(super) async fn link_to(&self, link: LinkId, item: &ExternalId) -> Result<Option<Link>, RunError> {
+        let link = self.store.link(link).await?;
+        Ok(link.filter(|link| link.external_id == *item))
+    }
+
     async fn lost_link(&mut self, job: Job, unit: Unit) -> Result<(), RunError> {
         self.commit_unit(unit).await?;
-        let detail = "its link was removed meanwhile".to_owned();
+        let detail = "its link was removed or turned to another item meanwhile".to_owned();
         self.tally
             .failed(job.intent.task_id, &job.entry.title, job.entry.external_id, detail);
         Ok(())
@@ -298,9 +307,7 @@ impl Session {
             intents: vec![settled(job.intent.clone(), true)],
             ..Unit::default()
         };
-        if let IntentOperation::Delete { link_id, .. } = &job.intent.operation {
-            self.mark_gone(*link_id, &mut unit).await?;
-        }
+        self.mark_gone(&job.intent, &mut unit).await?;
         unit.history
             .push(self.history_of_item(&job.intent, Rule::Deleted, &job.entry.title, ""));
         if self.commit_settled(&job.intent, unit).await? {
@@ -309,17 +316,26 @@ impl Session {
         Ok(())
     }
 
-    /// The tool's item is gone by our own hand: since the hub's is gone, or since its making was undone.
-    pub(super) async fn mark_gone(&self, link: LinkId, unit: &mut Unit) -> Result<(), RunError> {
-        if let Some(link) = self.store.link(link).await? {
+    /// The tool's item is gone by our own hand: since the hub's is gone, or since its making was undone. What a person brought
+    /// back in the hub while it went is made there anew.
+    pub(super) async fn mark_gone(&self, intent: &Intent, unit: &mut Unit) -> Result<(), RunError> {
+        let IntentOperation::Delete {
+            link_id,
+            external_id,
+            undoes,
+        } = &intent.operation
+        else {
+            return Ok(());
+        };
+        if let Some(link) = self.link_to(*link_id, external_id).await? {
             let tasks = self.store.tasks(vec![link.task_id]).await?;
             let hub_is_gone = tasks.first().is_none_or(Task::is_deleted);
             let expected = Some(link.version);
             let gone = Link {
-                state: if hub_is_gone {
-                    LinkState::GoneLocal
-                } else {
-                    LinkState::GoneRemote
+                state: match (hub_is_gone, undoes) {
+                    (true, _) => LinkState::GoneLocal,
+                    (false, true) => LinkState::GoneRemote,
+                    (false, false) => LinkState::Restored,
                 },
                 last_sync_at: Some(self.now()),
                 ..link

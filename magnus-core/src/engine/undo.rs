@@ -7,7 +7,7 @@ use super::session::{Active, Session};
 use super::shown::{pushes, render};
 use super::{Phase, RunError, RunErrorKind};
 use crate::model::{ExternalId, HistoryEntry, Intent, Mapping, MappingId, RunId, RunRequest, Task, TaskId};
-use crate::reconcile::{MappingPlan, Observation, Plan, Setting, UndoInput, plan_undo};
+use crate::reconcile::{MappingPlan, Observation, Plan, UndoInput, plan_undo};
 
 /// The inverse of a run, mapping by mapping.
 #[derive(Debug)]
@@ -201,13 +201,7 @@ impl Session {
             intents,
             links: &view.links,
             observation: &active.observation,
-            setting: Setting {
-                run_id: self.context.run_id,
-                capabilities: &self.capabilities,
-                direction: active.direction,
-                policy: self.settings.options.conflicts,
-                now: self.now(),
-            },
+            setting: self.setting(active.direction),
         }))
     }
 }

@@ -119,6 +119,14 @@ impl Hub {
     async fn set_merged(&self, conflict: &Conflict, value: &Value, unit: &mut Unit) -> Result<(), HubError> {
         let now = self.now();
         let before = self.task(conflict.task_id).await?;
+        let now_there = before.get(conflict.field);
+        if !now_there.is_same(&conflict.local, conflict.field) && !now_there.is_same(value, conflict.field) {
+            let message = format!(
+                "{} of the task was changed in the hub since the conflict was found; look at it again after the next sync",
+                conflict.field
+            );
+            return Err(HubError::new(HubErrorKind::Conflict, message));
+        }
         let mut task = before.clone();
         let patch: TaskPatch = [(conflict.field, value.clone())].into_iter().collect();
         let changed = patch.apply(&mut task, now)?;

@@ -60,6 +60,9 @@ pub enum IntentOperation {
         link_id: LinkId,
         /// The external task.
         external_id: ExternalId,
+        /// Whether its making is undone; else the hub's side is gone.
+        #[serde(default)]
+        undoes: bool,
     },
 }
 

@@ -3,6 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
+use crate::model::TaskId;
+
 /// Whether making `parent` the parent of `child` closes a cycle, given everybody's present parent.
 #[must_use]
 pub(super) fn closes_cycle<K: Copy + Eq + Hash>(child: K, parent: K, parents: &HashMap<K, K>) -> bool {
@@ -15,6 +17,68 @@ pub(super) fn closes_cycle<K: Copy + Eq + Hash>(child: K, parent: K, parents: &H
         next = parents.get(&current).copied();
     }
     false
+}
+
+/// Who is below whom in the hub: as stored, and as an unfinished plan makes it. A plan's parts are committed one by one, and any
+/// of them may turn out to be stale.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Parents {
+    stored: HashMap<TaskId, TaskId>,
+    planned: HashMap<TaskId, TaskId>,
+}
+
+/// Whether a new parent closes a circle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Circle {
+    /// Whatever becomes of the rest of the plan, it closes none.
+    Open,
+    /// It closes none once all is committed that was planned before it.
+    OpenAfterwards,
+    /// It closes one.
+    Closed,
+}
+
+impl Parents {
+    /// As they are stored.
+    #[must_use]
+    pub fn stored(parents: HashMap<TaskId, TaskId>) -> Self {
+        Self {
+            planned: parents.clone(),
+            stored: parents,
+        }
+    }
+
+    /// As they will be.
+    #[must_use]
+    pub const fn planned(&self) -> &HashMap<TaskId, TaskId> {
+        &self.planned
+    }
+
+    /// Plans another parent, or none.
+    pub fn plan(&mut self, task: TaskId, parent: Option<TaskId>) {
+        match parent {
+            Some(parent) => drop(self.planned.insert(task, parent)),
+            None => drop(self.planned.remove(&task)),
+        }
+    }
+
+    pub(super) fn circle(&self, child: TaskId, parent: TaskId) -> Circle {
+        if closes_cycle(child, parent, &self.planned) {
+            return Circle::Closed;
+        }
+        let mut seen = HashSet::new();
+        let mut next = vec![parent];
+        while let Some(current) = next.pop() {
+            if current == child {
+                return Circle::OpenAfterwards;
+            }
+            if seen.insert(current) {
+                next.extend(self.stored.get(&current));
+                next.extend(self.planned.get(&current));
+            }
+        }
+        Circle::Open
+    }
 }
 
 /// How many ancestors a key has among `keys`: 0 for one whose parent is not among them. Parents that form a cycle are
@@ -50,6 +114,19 @@ pub(super) fn depths<K: Copy + Eq + Hash>(keys: &[K], parents: &HashMap<K, K>) -
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_parent_may_close_a_circle_until_what_was_planned_before_is_committed() {
+        let [above, below, other] = [TaskId::generate(), TaskId::generate(), TaskId::generate()];
+        let mut parents = Parents::stored(HashMap::from([(below, above)]));
+        assert_eq!(parents.circle(above, below), Circle::Closed);
+        assert_eq!(parents.circle(other, below), Circle::Open);
+        parents.plan(below, None);
+        assert_eq!(parents.circle(above, below), Circle::OpenAfterwards);
+        parents.plan(below, Some(other));
+        assert_eq!(parents.circle(other, below), Circle::Closed);
+        assert_eq!(parents.circle(other, above), Circle::Open);
+    }
 
     #[test]
     fn a_parent_that_closes_a_cycle_is_seen() {

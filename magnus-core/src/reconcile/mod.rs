@@ -32,6 +32,7 @@ pub use allowance::Allowance;
 pub use decide::decide;
 pub use decision::{FieldDecision, FieldInput, Hold};
 pub use guard::{Extent, guard};
+pub use hierarchy::Parents;
 pub use item::{Item, ItemMerge, Outgoing, Setting, merge_item};
 pub use lens::{Lens, References, Sendable};
 pub(crate) use lost_create::{candidates, has_title, sent_title, sure_match};

@@ -187,6 +187,22 @@ async fn a_merged_value_is_set_in_the_hub_and_sent_by_the_next_run() {
 }
 
 #[tokio::test]
+async fn a_merged_value_does_not_replace_an_edit_that_nobody_saw() {
+    let held = held(once_agreed()).await;
+    let patch = [(Field::Title, Value::text("newer"))].into_iter().collect();
+    held.hub.edit_task(held.task.id, patch).await.unwrap();
+    let merged = || Resolution::Merged(Value::text("both"));
+    let error = held.hub.resolve(held.conflict.id, merged(), "Ada").await.unwrap_err();
+    assert_eq!(error.kind(), HubErrorKind::Conflict, "{error}");
+    assert_eq!(held.hub.task(held.task.id).await.unwrap().title, "newer");
+    // Who has typed the merged value into the hub already has seen it.
+    let patch = [(Field::Title, Value::text("both"))].into_iter().collect();
+    held.hub.edit_task(held.task.id, patch).await.unwrap();
+    let (conflict, _) = held.resolve(merged()).await;
+    assert_eq!(conflict.state, ConflictState::Merged);
+}
+
+#[tokio::test]
 async fn a_settled_conflict_and_a_value_that_does_not_fit_are_refused() {
     let held = held(once_agreed()).await;
     let wrong = Resolution::Merged(Value::Percent(4));

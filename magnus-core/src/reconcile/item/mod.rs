@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, HashMap};
 use crate::connection::{Capabilities, Decoded};
 use crate::model::{
     Conflict, ConflictPolicy, Direction, Field, HistoryEntry, Link, Reason, RemoteField, RemoteTask, RemoteValue,
-    RowVersion, Rule, RunId, Side, SkipReason, Task, TaskId, TaskPatch, Timestamp, Value,
+    RowVersion, Rule, RunId, Side, SkipReason, Task, TaskPatch, Timestamp, Value,
 };
 use crate::reconcile::decide::decide;
 use crate::reconcile::decision::{FieldDecision, FieldInput, Hold};
-use crate::reconcile::hierarchy::closes_cycle;
+use crate::reconcile::hierarchy::{Circle, Parents};
 use crate::reconcile::lens::{Lens, Sendable};
 use crate::reconcile::metadata::with_told;
 use crate::reconcile::plan::FieldChange;
@@ -61,6 +61,8 @@ pub struct ItemMerge {
     pub pulls: bool,
     /// Whether a conflict was found, or a losing value recorded, that was not on record.
     pub new_conflict: bool,
+    /// Whether a field waits for what the plan does before it, and is for another round.
+    pub waits: bool,
     /// Fields that wait for a person.
     pub open_conflicts: usize,
 }
@@ -83,7 +85,7 @@ pub struct Item<'a> {
 pub fn merge_item(
     item: Item<'_>,
     open: &HashMap<Field, &Conflict>,
-    parents: &HashMap<TaskId, TaskId>,
+    parents: &Parents,
     lens: &Lens<'_>,
     setting: &Setting<'_>,
 ) -> ItemMerge {
@@ -122,13 +124,21 @@ pub fn merge_item(
             ..
         } = &decision
             && *field == Field::Parent
-            && closes_cycle(item.task.id, *parent, parents)
         {
-            decision = FieldDecision::Conflict {
-                code: SkipReason::Conflict,
-                remote_value: Value::Task(*parent),
-                reason: "the tool's parent would close a cycle in the hub".to_owned(),
-            };
+            match parents.circle(item.task.id, *parent) {
+                Circle::Open => {}
+                Circle::OpenAfterwards => {
+                    merging.merge.waits = true;
+                    decision = FieldDecision::Unchanged;
+                }
+                Circle::Closed => {
+                    decision = FieldDecision::Conflict {
+                        code: SkipReason::Conflict,
+                        remote_value: Value::Task(*parent),
+                        reason: "the tool's parent would close a cycle in the hub".to_owned(),
+                    };
+                }
+            }
         }
         if matches!(decision, FieldDecision::Push { .. })
             && let Decoded::Exact(tool) | Decoded::Approximate(tool) = lens.decode(*field, &remote.value)

@@ -45,7 +45,7 @@ impl<'a> Planner<'a> {
             self.references.plan_creation(task.id);
         }
         let ids: Vec<TaskId> = creating.iter().map(|task| task.id).collect();
-        let depths = depths(&ids, &self.parents);
+        let depths = depths(&ids, self.parents.planned());
         creating.sort_by_key(|task| (depths.get(&task.id).copied().unwrap_or_default(), task.id));
         for task in creating {
             let depth = depths.get(&task.id).copied().unwrap_or_default();

@@ -66,7 +66,7 @@ impl<'a> Planner<'a> {
         ordered.sort_by_key(|(task, _)| depths.get(task).copied().unwrap_or_default());
         for (task, remote) in ordered {
             let entry = self.import(task, remote, parents.get(&task).copied());
-            self.parents.extend(parents.get(&task).map(|parent| (task, *parent)));
+            self.parents.plan(task, parents.get(&task).copied());
             self.plan.entries.push(entry);
         }
     }

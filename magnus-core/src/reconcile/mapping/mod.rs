@@ -134,6 +134,8 @@ pub struct MappingPlan {
     pub linked: u64,
     /// Tasks whose write failed before and is not tried now.
     pub held_back: Vec<TaskId>,
+    /// Whether something waits for what is planned before it: it is planned anew once that is committed.
+    pub waits: bool,
 }
 
 /// Plans one mapping. Pure and total.

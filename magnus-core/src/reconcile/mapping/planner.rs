@@ -8,7 +8,7 @@ use crate::model::{
     Conflict, ExternalId, Field, Link, LinkId, LinkState, Mapping, Reason, RemoteBase, RemoteTask, SkipReason, Task,
     TaskId,
 };
-use crate::reconcile::hierarchy::depths;
+use crate::reconcile::hierarchy::{Parents, depths};
 use crate::reconcile::item::{Item, ItemMerge, Setting, merge_item};
 use crate::reconcile::lens::{Lens, References};
 use crate::reconcile::observation::Absence;
@@ -23,7 +23,7 @@ pub(super) struct Planner<'a> {
     pub(super) free: HashMap<TaskId, &'a Link>,
     pub(super) by_external: HashMap<&'a ExternalId, &'a Link>,
     pub(super) open: HashMap<LinkId, HashMap<Field, &'a Conflict>>,
-    pub(super) parents: HashMap<TaskId, TaskId>,
+    pub(super) parents: Parents,
     pub(super) imports: Vec<(TaskId, &'a RemoteTask)>,
     pub(super) plan: MappingPlan,
 }
@@ -67,7 +67,7 @@ impl<'a> Planner<'a> {
             free: free.into_iter().map(|link| (link.task_id, link)).collect(),
             by_external: input.links.iter().map(|link| (&link.external_id, link)).collect(),
             open,
-            parents,
+            parents: Parents::stored(parents),
             imports: Vec::new(),
             plan: MappingPlan::default(),
         }
@@ -142,11 +142,9 @@ impl<'a> Planner<'a> {
     pub(super) fn note_parent(&mut self, merge: &ItemMerge) {
         for write in &merge.unit.tasks {
             let (TaskWrite::Insert { task, .. } | TaskWrite::Update { task, .. }) = write;
-            match task.parent_id {
-                Some(parent) => drop(self.parents.insert(task.id, parent)),
-                None => drop(self.parents.remove(&task.id)),
-            }
+            self.parents.plan(task.id, task.parent_id);
         }
+        self.plan.waits |= merge.waits;
     }
 
     /// How deep each item that the tool showed lies there.

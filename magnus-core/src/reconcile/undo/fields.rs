@@ -155,6 +155,20 @@ impl Undoing<'_> {
                 self.leave(SkipReason::ChangedSince, field, "the tool holds another value now");
                 continue;
             }
+            // Noted as agreed on, an edit of the hub since would never be sent.
+            let base = self
+                .link
+                .and_then(|link| link.bases.get(&field))
+                .map(|base| &base.local);
+            let edited = |agreed: &Value| !agreed.is_same(&self.task.get(field), field);
+            if matches!(base, Some(LocalBase::Agreed(agreed)) if edited(agreed)) {
+                self.leave(
+                    SkipReason::ChangedSince,
+                    field,
+                    "the hub holds another value now, which goes out next",
+                );
+                continue;
+            }
             changes.push(change(field, Side::External, now.value.to_string(), before.to_string()));
             let outgoing = Outgoing {
                 local: after.get(field),

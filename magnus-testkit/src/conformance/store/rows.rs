@@ -210,6 +210,7 @@ pub async fn intents_are_replaced_by_id_and_gone_once_settled(world: World) -> C
         operation: IntentOperation::Delete {
             link_id: link.id,
             external_id: link.external_id,
+            undoes: true,
         },
         fields: BTreeMap::from([(Field::Title, field)]),
         state: IntentState::Open,
