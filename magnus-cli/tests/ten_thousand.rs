@@ -14,22 +14,24 @@ use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
 const TASKS: usize = 10_000;
-/// They are spread over so many projects, as those of a company are.
-const PROJECTS: usize = 20;
+/// Spread over so many projects, as those of a company are.
+const MANY: usize = 20;
+/// Grown in one for years.
+const ONE: usize = 1;
 /// What the process may take, in KiB: 150 MB.
 const MEMORY: u64 = 146_484;
 const LEASE: Duration = Duration::from_secs(10);
 /// Within so much more than its lease, a run of a dead process is taken up.
 const GRACE: Duration = Duration::from_secs(5);
 
-async fn with_ten_thousand() -> Pair {
+async fn with_ten_thousand(projects: usize) -> Pair {
     let pair = Pair::connected_to(Magnus::new()).await;
     let text = "Before the first frost: water less, cut back, and note what grew well. ".repeat(4);
-    for bed in 0..PROJECTS {
+    for bed in 0..projects {
         let name = format!("Bed {bed}");
         let project = pair.openproject.create_project(&name, &format!("bed-{bed}"));
         let board = pair.leantime.create_project(&name);
-        for number in 0..TASKS / PROJECTS {
+        for number in 0..TASKS / projects {
             let title = format!("task {number} of bed {bed}");
             pair.openproject
                 .create_work_package_with(project, &title, |item| item.description.clone_from(&text));
@@ -106,7 +108,16 @@ fn taken_up(pair: &Pair) -> Vec<(String, DateTime<Utc>)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_sync_of_ten_thousand_tasks_takes_little_memory_and_doubles_nothing() {
-    let pair = with_ten_thousand().await;
+    takes_little_memory_and_doubles_nothing(MANY).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_sync_of_ten_thousand_tasks_of_one_project_takes_little_memory_and_doubles_nothing() {
+    takes_little_memory_and_doubles_nothing(ONE).await;
+}
+
+async fn takes_little_memory_and_doubles_nothing(projects: usize) {
+    let pair = with_ten_thousand(projects).await;
     let began = Instant::now();
     let most = to_its_end(sync(&pair)).await;
     println!("{most} KiB at most, {:.1?}", began.elapsed());
@@ -117,7 +128,7 @@ async fn a_first_sync_of_ten_thousand_tasks_takes_little_memory_and_doubles_noth
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_sync_of_ten_thousand_tasks_that_is_killed_is_taken_up_by_the_next_process() {
-    let pair = with_ten_thousand().await;
+    let pair = with_ten_thousand(MANY).await;
     let (mut child, said) = sync(&pair);
     let read = || std::fs::read_to_string(&said).expect("a file");
     let runs = pair.runs_until_called(&mut child, pair.calls() + 60, read).await;

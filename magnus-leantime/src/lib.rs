@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod allowance;
+mod answer;
 mod connection;
 mod connector;
 mod dates;

@@ -15,8 +15,8 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::allowance::Allowance;
+use crate::answer::{Answer, Text, split};
 use crate::gate::Gate;
-use crate::wire;
 
 /// How long to wait when the tool does not say: its windows are a minute long.
 const LOCK_OUT: Duration = Duration::from_secs(60);
@@ -66,9 +66,6 @@ impl Fault {
             .with_context("code", self.code)
     }
 }
-
-/// The answer of one call.
-pub(crate) type Answer = Result<Value, Fault>;
 
 /// Whether a batch writes: what its failure says of the outcome depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,6 +185,17 @@ impl Rpc {
         effect: Effect,
         calls: Vec<Call>,
     ) -> Result<Vec<Answer>, ConnectionError> {
+        let texts = self.texts(operation, effect, calls).await?;
+        texts.into_iter().map(|text| text.parsed(operation, effect)).collect()
+    }
+
+    /// As [`Rpc::batch`], with answers that are not taken apart yet.
+    pub(crate) async fn texts(
+        &self,
+        operation: &'static str,
+        effect: Effect,
+        calls: Vec<Call>,
+    ) -> Result<Vec<Text>, ConnectionError> {
         if calls.is_empty() {
             return Ok(Vec::new());
         }
@@ -217,7 +225,7 @@ impl Rpc {
         if let Some(error) = http_error(operation, effect, &response) {
             return Err(error);
         }
-        let answers = parse(operation, effect, response.body(), calls.len())?;
+        let answers = split(operation, effect, response.body(), calls.len())?;
         self.worked_before.store(true, Ordering::Relaxed);
         Ok(answers)
     }
@@ -341,67 +349,4 @@ fn http_error(operation: &'static str, effect: Effect, response: &Response<Bytes
         }
         _ => error(Kind::Protocol, "an answer that Leantime does not give").with_outcome(effect.outcome_when_lost()),
     })
-}
-
-fn parse(operation: &'static str, effect: Effect, body: &[u8], wanted: usize) -> Result<Vec<Answer>, ConnectionError> {
-    let broken = |message: &str| {
-        ConnectionError::new(Kind::Protocol, operation, message).with_outcome(effect.outcome_when_lost())
-    };
-    let parsed: Value = serde_json::from_slice(body).map_err(|error| {
-        let page = body.trim_ascii_start().starts_with(b"<");
-        let message = if page {
-            "a web page came instead of an answer; is a login or a proxy in front of Leantime?"
-        } else {
-            "the answer is not JSON"
-        };
-        broken(message).with_source(error)
-    })?;
-    let envelopes = match parsed {
-        Value::Array(envelopes) => envelopes,
-        single @ Value::Object(_) => {
-            // The batch as a whole was refused.
-            return Err(match answer(single) {
-                Ok(_) => broken("one answer came for a batch"),
-                Err(fault) => fault.into_error(operation, effect),
-            });
-        }
-        _ => return Err(broken("the answer is no JSON-RPC")),
-    };
-    let mut answers: Vec<Option<Answer>> = vec![None; wanted];
-    for envelope in envelopes {
-        let at = envelope
-            .get("id")
-            .and_then(wire::int)
-            .and_then(|id| usize::try_from(id).ok());
-        if let Some(slot) = at.and_then(|id| id.checked_sub(1)).and_then(|at| answers.get_mut(at)) {
-            *slot = Some(answer(envelope));
-        }
-    }
-    answers
-        .into_iter()
-        .collect::<Option<Vec<Answer>>>()
-        .ok_or_else(|| broken("an answer of the batch is missing"))
-}
-
-fn answer(mut envelope: Value) -> Answer {
-    if let Some(error) = envelope.get("error").filter(|error| !error.is_null()) {
-        let word = |key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default();
-        let (message, data) = (word("message"), word("data"));
-        let message = if data.is_empty() {
-            message.to_owned()
-        } else {
-            format!("{message}: {data}")
-        };
-        return Err(Fault {
-            code: error.get("code").and_then(wire::int).unwrap_or(0),
-            message,
-        });
-    }
-    match envelope.get_mut("result") {
-        Some(result) => Ok(wire::unwrapped(result.take())),
-        None => Err(Fault {
-            code: 0,
-            message: "an answer without a result".to_owned(),
-        }),
-    }
 }

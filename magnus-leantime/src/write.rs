@@ -7,8 +7,9 @@ use magnus_core::connection::{
 use magnus_core::model::{ExternalId, Field, RemoteTask, RemoteValue};
 use serde_json::{Map, Value, json};
 
+use crate::answer::Answer;
 use crate::remote::{self, Surroundings};
-use crate::rpc::{Answer, Call, Effect, Fault};
+use crate::rpc::{Call, Effect, Fault};
 use crate::wire;
 
 pub(crate) const OPERATION: &str = "write";

@@ -2,16 +2,18 @@
 
 use super::observe::HubView;
 use super::session::{Active, Session, Tables};
-use super::shown::describe;
+use super::shown::{describe, ending};
 use super::tally::Ending;
 use super::{Phase, RunError};
 use crate::model::{ExternalId, MappingState, Reason, SkipReason, Trigger};
-use crate::reconcile::{Allowance, Entry, MappingPlan};
+use crate::reconcile::{Allowance, Coming, Entry};
 use crate::store::{Changeset, MappingWrite, Unit};
 
 /// Rounds of plan and execution for one mapping: what a tool derives from our write, a version conflict or a refused
 /// field each want another one.
 const MAX_ROUNDS: usize = 8;
+/// How many entries of a plan are made before they are carried out.
+const ENTRIES_AT_A_TIME: usize = 64;
 
 /// What is wrong with a list that lacks items of which a direct reading says that they are there.
 fn list_problem(active: &Active) -> Option<String> {
@@ -79,9 +81,20 @@ impl Session {
         for round in 0..MAX_ROUNDS {
             self.checkpoint()?;
             let view = self.hub_view(&actives[index]).await?;
-            let mut plan = self.plan(&actives[index], &around, &view, tables, no_creation);
-            missing = is_missing_something(&plan, &view);
-            for held in allowance.hold_back(&mut plan, &self.settings.options.guard) {
+            let ground = self.ground(&actives[index], no_creation);
+            let input = ground.input(&actives[index], &around, &view, tables);
+            let mut scope = 0;
+            let mut coming = Coming::default();
+            missing = false;
+            let mut plan = ground.plan(&input);
+            for entry in plan.by_ref() {
+                scope += 1;
+                missing |= is_missing(&entry, &view);
+                allowance.look(&entry, &mut coming);
+            }
+            let plan = plan.rest();
+            let withheld = allowance.admit(coming, &self.settings.options.guard);
+            for held in withheld.reasons() {
                 all_carried_out = false;
                 let problem = format!("left alone, since it came up after the plan was looked at: {held}");
                 if !self.report.problems.contains(&problem) {
@@ -89,7 +102,7 @@ impl Session {
                 }
             }
             if round == 0 {
-                let scope = plan.entries.len() + plan.unchanged.len();
+                scope += plan.unchanged.len();
                 self.context.report(|progress| {
                     progress.phase = Phase::Executing;
                     progress.total += u64::try_from(scope).unwrap_or(u64::MAX);
@@ -101,7 +114,21 @@ impl Session {
             self.held_back.extend(&plan.held_back);
             let project = actives[index].mapping.external_id.clone();
             let waits = plan.waits;
-            let (pushes, stale) = self.execute_hub(&project, plan.entries).await?;
+            // Planned once more, to be carried out as it is planned: nobody holds the plan of a large project whole.
+            let mut entries = ground.plan(&input).map(|mut entry| {
+                withheld.take_out(&mut entry);
+                entry
+            });
+            let (mut pushes, mut stale) = (Vec::new(), false);
+            loop {
+                let slice: Vec<Entry> = entries.by_ref().take(ENTRIES_AT_A_TIME).collect();
+                if slice.is_empty() {
+                    break;
+                }
+                let (for_tool, any_stale) = self.execute_hub(&project, slice).await?;
+                pushes.extend(for_tool);
+                stale |= any_stale;
+            }
             if pushes.is_empty() && !stale && !waits {
                 settled = true;
                 break;
@@ -161,12 +188,7 @@ impl Session {
                 continue;
             }
             done += 1;
-            let ending = match entry.action {
-                _ if entry.conflicted => Ending::Conflicted,
-                Some(action) => Ending::of(action),
-                None => Ending::Unchanged,
-            };
-            self.tally.entry(&entry, ending, describe(&entry));
+            self.tally.entry(&entry, ending(&entry), describe(&entry));
         }
         let counts = self.tally.counts();
         self.context.report(|progress| {
@@ -231,11 +253,8 @@ impl Session {
 }
 
 /// Whether an item is not seen of which nobody can tell that it is gone.
-fn is_missing_something(plan: &MappingPlan, view: &HubView) -> bool {
+fn is_missing(entry: &Entry, view: &HubView) -> bool {
     let is_wanted = |task| view.tasks.get(task).is_some_and(|task| !task.is_deleted());
-    plan.entries.iter().any(|entry| {
-        let reason = entry.reason.as_ref();
-        reason.is_some_and(|reason| reason.code == SkipReason::AbsenceUnproven)
-            && entry.task_id.as_ref().is_some_and(is_wanted)
-    })
+    let unproven = |reason: &Reason| reason.code == SkipReason::AbsenceUnproven;
+    entry.reason.as_ref().is_some_and(unproven) && entry.task_id.as_ref().is_some_and(is_wanted)
 }

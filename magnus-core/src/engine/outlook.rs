@@ -1,12 +1,15 @@
 //! What a run would do, looked at mapping by mapping, before it does any of it.
 
-use std::slice;
+use std::collections::HashSet;
 
 use super::session::{Active, Session, Tables};
-use super::shown::{count, pushes, render};
+use super::shown::{ending, shown};
+use super::tally::Tally;
+use super::undo::Undo;
 use super::{Phase, RunError};
-use crate::model::{Counts, Reason};
-use crate::reconcile::{Allowance, Plan, PlannedMapping};
+use crate::connection::Capabilities;
+use crate::model::{Counts, Field, Reason, TaskId};
+use crate::reconcile::{Allowance, Entry, Plan, PlannedItem, PlannedMapping, Push};
 
 /// The plans of all mappings in sum. A plan is many times as large as what is shown of it: none is kept.
 #[derive(Debug, Default)]
@@ -19,15 +22,82 @@ pub(super) struct Outlook {
     shown: Vec<PlannedMapping>,
 }
 
+/// How the plans are looked at.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Look<'a> {
+    /// The plan that a person has confirmed: what is in it does not count, what has changed since then does.
+    pub(super) confirmed: Option<&'a Plan>,
+    /// Whether what is shown of the plans is kept.
+    pub(super) show: bool,
+}
+
+/// An outlook on one mapping, entry by entry.
+struct Sketch<'a> {
+    confirmed: HashSet<&'a PlannedItem>,
+    items: Option<Vec<PlannedItem>>,
+    /// Entries of which nothing is shown.
+    quiet: usize,
+    tally: Tally,
+}
+
+impl<'a> Sketch<'a> {
+    fn new(look: Look<'a>) -> Self {
+        let mappings = look.confirmed.iter().flat_map(|plan| &plan.mappings);
+        Self {
+            confirmed: mappings.flat_map(|mapping| &mapping.items).collect(),
+            items: look.show.then(Vec::new),
+            quiet: 0,
+            tally: Tally::default(),
+        }
+    }
+}
+
+impl Outlook {
+    fn see(&mut self, entry: &Entry, capabilities: &Capabilities, sketch: &mut Sketch<'_>) {
+        sketch.tally.entry(entry, ending(entry), String::new());
+        if let Some(push) = &entry.push {
+            self.pushes += 1;
+            self.notifying += u64::from(notifies(push, capabilities));
+        }
+        let item = if sketch.items.is_some() || !sketch.confirmed.is_empty() {
+            shown(entry)
+        } else {
+            None
+        };
+        let confirmed = item.as_ref().is_some_and(|item| sketch.confirmed.contains(item));
+        self.allowance.add(entry, confirmed);
+        sketch.quiet += usize::from(entry.action.is_none());
+        if let Some(items) = &mut sketch.items {
+            items.extend(item);
+        }
+    }
+
+    fn finish(&mut self, active: &Active, mut sketch: Sketch<'_>, unchanged: &[TaskId]) {
+        for task in unchanged {
+            sketch.tally.unchanged(*task);
+        }
+        self.counts += sketch.tally.counts();
+        if let Some(items) = sketch.items {
+            self.shown.push(PlannedMapping {
+                mapping_id: active.stored.then_some(active.mapping.id),
+                project_id: active.mapping.project_id,
+                name: active.mapping.external_name.clone(),
+                items,
+                unchanged: count(unchanged.len() + sketch.quiet),
+                problem: None,
+            });
+        }
+    }
+}
+
 impl Session {
-    /// Plans every mapping. What is shown of the plans is kept if it is asked for.
+    /// Plans every mapping.
     pub(super) async fn outlook(
         &self,
         active: &mut [Active],
         tables: &Tables,
         no_creation: Option<&Reason>,
-        confirmed: Option<&Plan>,
-        show: bool,
+        look: Look<'_>,
     ) -> Result<Outlook, RunError> {
         self.context.report(|progress| progress.phase = Phase::Planning);
         let around = self.around(active).await?;
@@ -36,22 +106,37 @@ impl Session {
             self.checkpoint()?;
             active.unshelve()?;
             let view = self.hub_view(active).await?;
-            let plan = self.plan(active, &around, &view, tables, no_creation);
+            let ground = self.ground(active, no_creation);
+            let input = ground.input(active, &around, &view, tables);
+            let mut plan = ground.plan(&input);
+            let mut sketch = Sketch::new(look);
+            for entry in plan.by_ref() {
+                outlook.see(&entry, &self.capabilities, &mut sketch);
+            }
+            let rest = plan.rest();
             let in_tool = match &active.observation.ids {
                 Some(ids) => ids.len(),
                 None => active.observation.tasks.len(),
             };
-            let plan = (plan, in_tool);
-            Self::allow(&mut outlook.allowance, slice::from_ref(&plan), confirmed);
-            outlook.counts += count(&plan.0);
-            outlook.notifying += self.notifying(slice::from_ref(&plan));
-            outlook.pushes += pushes(slice::from_ref(&plan));
-            if show {
-                outlook.shown.push(render(active, &plan.0));
-            }
+            outlook.allowance.add_sides(rest.linked, count(in_tool));
+            outlook.finish(active, sketch, &rest.unchanged);
             active.shelve();
         }
         Ok(outlook)
+    }
+
+    /// The outlook on an undoing.
+    pub(super) fn outlook_on(&self, undo: &Undo, look: Look<'_>) -> Outlook {
+        let mut outlook = Outlook::default();
+        for (active, (plan, in_tool)) in undo.actives.iter().zip(&undo.plans) {
+            let mut sketch = Sketch::new(look);
+            for entry in &plan.entries {
+                outlook.see(entry, &self.capabilities, &mut sketch);
+            }
+            outlook.allowance.add_sides(plan.linked, count(*in_tool));
+            outlook.finish(active, sketch, &plan.unchanged);
+        }
+        outlook
     }
 
     /// The plan that is shown of an outlook.
@@ -67,4 +152,21 @@ impl Session {
             foreseen_seconds: self.foreseen(outlook.pushes),
         }
     }
+}
+
+/// Whether a write would mail people.
+fn notifies(push: &Push, capabilities: &Capabilities) -> bool {
+    let fields = &capabilities.notifying_fields;
+    match push {
+        _ if !capabilities.writes_notify => false,
+        _ if fields.is_empty() => true,
+        Push::Create { .. } => true,
+        Push::Update { fields: changed, .. } => changed.keys().any(|field| fields.contains(field)),
+        Push::Archive { .. } => fields.contains(&Field::Status),
+        Push::Delete { .. } => false,
+    }
+}
+
+fn count(items: usize) -> u64 {
+    u64::try_from(items).unwrap_or(u64::MAX)
 }

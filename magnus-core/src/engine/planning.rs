@@ -1,15 +1,16 @@
-//! The plan of a run: mapping by mapping, on both sides as they are now, and what a guard asks of it.
+//! The plan of one mapping, on both sides as they are now.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::RunError;
 use super::observe::HubView;
 use super::session::{Active, Session, Tables};
-use super::shown::shown;
-use crate::model::{Direction, Field, Mapping, MappingId, Reason, SkipReason};
-use crate::reconcile::{
-    Allowance, MappingInput, MappingPlan, Plan, PlannedItem, Push, Setting, hold_back, plan_mapping,
+use crate::connection::Capabilities;
+use crate::model::{
+    ConnectionOptions, Direction, ItemFailure, Mapping, MappingId, Reason, RunId, SkipReason, TaskId, Timestamp,
 };
+use crate::reconcile::{Entry, MappingInput, MappingPlan, Planning, Setting, hold_back};
 
 /// The mappings of the connection, as the plan of one of them must know them.
 #[derive(Debug)]
@@ -45,80 +46,115 @@ impl Session {
         }
     }
 
-    /// Plans one mapping on the hub as it is now.
-    pub(super) fn plan(
-        &self,
-        active: &Active,
-        around: &Around,
-        view: &HubView,
-        tables: &Tables,
-        no_creation: Option<&Reason>,
-    ) -> MappingPlan {
-        let not_whole = SkipReason::IncompleteListing.because("what the tool has is not known completely in this run");
-        let no_creation = no_creation.or((!active.observation.is_complete()).then_some(&not_whole));
-        let mut plan = plan_mapping(&MappingInput {
-            mapping: &active.mapping,
-            mappings: &around.mappings,
-            taking_part: &around.taking_part,
-            options: &self.settings.options,
-            tasks: &view.tasks,
-            links: &view.links,
-            conflicts: &view.conflicts,
-            observation: &active.observation,
-            translator: tables.as_ref(),
-            no_creation,
-            no_import: self.no_import.as_ref(),
-            blocked: &self.blocked,
-            setting: self.setting(active.direction),
-        });
-        hold_back(&mut plan, &self.failures, self.asked_by_person, self.now());
-        plan
-    }
-
-    /// Adds what the first plans would do. What a person has confirmed does not count; what has changed since then does.
-    pub(super) fn allow(allowance: &mut Allowance, plans: &[(MappingPlan, usize)], confirmed: Option<&Plan>) {
-        let confirmed: HashSet<&PlannedItem> = confirmed
-            .iter()
-            .flat_map(|plan| &plan.mappings)
-            .flat_map(|mapping| &mapping.items)
-            .collect();
-        for (plan, in_tool) in plans {
-            let in_tool = u64::try_from(*in_tool).unwrap_or(u64::MAX);
-            allowance.add(plan, in_tool, |entry| {
-                shown(entry).is_some_and(|item| confirmed.contains(&item))
-            });
+    /// What one mapping is planned on, as it is now.
+    pub(super) fn ground(&self, active: &Active, no_creation: Option<&Reason>) -> Ground {
+        let not_whole =
+            || SkipReason::IncompleteListing.because("what the tool has is not known completely in this run");
+        let no_creation = no_creation.cloned();
+        Ground {
+            run_id: self.context.run_id,
+            capabilities: self.capabilities.clone(),
+            options: self.settings.options.clone(),
+            direction: active.direction,
+            now: self.now(),
+            no_creation: no_creation.or_else(|| (!active.observation.is_complete()).then(not_whole)),
+            no_import: self.no_import.clone(),
+            blocked: self.blocked.clone(),
+            failures: Arc::clone(&self.failures),
+            asked_by_person: self.asked_by_person,
         }
-    }
-
-    /// Why the first plans want a person to look first.
-    pub(super) fn halts(&self, plans: &[(MappingPlan, usize)], confirmed: Option<&Plan>) -> Vec<String> {
-        let mut allowance = Allowance::default();
-        Self::allow(&mut allowance, plans, confirmed);
-        allowance.halts(&self.settings.options.guard)
-    }
-
-    /// How many writes of the first plans would notify people.
-    pub(super) fn notifying(&self, plans: &[(MappingPlan, usize)]) -> u64 {
-        let fields = &self.capabilities.notifying_fields;
-        let notifies = |push: &Push| match push {
-            _ if !self.capabilities.writes_notify => false,
-            _ if fields.is_empty() => true,
-            Push::Create { .. } => true,
-            Push::Update { fields: changed, .. } => changed.keys().any(|field| fields.contains(field)),
-            Push::Archive { .. } => fields.contains(&Field::Status),
-            Push::Delete { .. } => false,
-        };
-        let entries = plans.iter().flat_map(|(plan, _)| &plan.entries);
-        let count = entries
-            .filter_map(|entry| entry.push.as_ref())
-            .filter(|push| notifies(push))
-            .count();
-        u64::try_from(count).unwrap_or(u64::MAX)
     }
 
     /// How many seconds so many writes will take, as far as the tool limits them.
     pub(super) fn foreseen(&self, writes: u64) -> Option<u64> {
         let pace = self.connection.capabilities().pace?;
         Some(pace.foreseen(writes).as_secs())
+    }
+}
+
+/// What a plan is made on, apart from the run: that goes on with what was planned first while the rest is planned.
+#[derive(Debug)]
+pub(super) struct Ground {
+    run_id: RunId,
+    capabilities: Capabilities,
+    options: ConnectionOptions,
+    direction: Direction,
+    now: Timestamp,
+    no_creation: Option<Reason>,
+    no_import: Option<Reason>,
+    blocked: HashMap<TaskId, Reason>,
+    failures: Arc<HashMap<TaskId, ItemFailure>>,
+    asked_by_person: bool,
+}
+
+impl Ground {
+    pub(super) fn input<'a>(
+        &'a self,
+        active: &'a Active,
+        around: &'a Around,
+        view: &'a HubView,
+        tables: &'a Tables,
+    ) -> MappingInput<'a> {
+        MappingInput {
+            mapping: &active.mapping,
+            mappings: &around.mappings,
+            taking_part: &around.taking_part,
+            options: &self.options,
+            tasks: &view.tasks,
+            links: &view.links,
+            conflicts: &view.conflicts,
+            observation: &active.observation,
+            translator: tables.as_ref(),
+            no_creation: self.no_creation.as_ref(),
+            no_import: self.no_import.as_ref(),
+            blocked: &self.blocked,
+            setting: Setting {
+                run_id: self.run_id,
+                capabilities: &self.capabilities,
+                direction: self.direction,
+                policy: self.options.conflicts,
+                now: self.now,
+            },
+        }
+    }
+
+    /// Plans a mapping, without what is not tried now since it failed before.
+    pub(super) fn plan<'a>(&'a self, input: &'a MappingInput<'a>) -> Tried<'a> {
+        Tried {
+            planning: Planning::new(input),
+            ground: self,
+            held_back: Vec::new(),
+        }
+    }
+}
+
+/// A plan in the making, of what is tried now.
+#[derive(Debug)]
+pub(super) struct Tried<'a> {
+    planning: Planning<'a>,
+    ground: &'a Ground,
+    held_back: Vec<TaskId>,
+}
+
+impl Iterator for Tried<'_> {
+    type Item = Entry;
+
+    fn next(&mut self) -> Option<Entry> {
+        let mut entry = self.planning.next()?;
+        let ground = self.ground;
+        if hold_back(&mut entry, &ground.failures, ground.asked_by_person, ground.now) {
+            self.held_back.extend(entry.task_id);
+        }
+        Some(entry)
+    }
+}
+
+impl Tried<'_> {
+    /// What the plan says besides its entries, once all of them were taken.
+    pub(super) fn rest(self) -> MappingPlan {
+        MappingPlan {
+            held_back: self.held_back,
+            ..self.planning.rest()
+        }
     }
 }

@@ -46,7 +46,7 @@ pub(super) struct Session {
     /// How often an item was decided on anew since somebody was faster.
     pub(super) attempts: HashMap<ExternalId, u32>,
     /// What is known of items whose writes failed in earlier runs.
-    pub(super) failures: HashMap<TaskId, ItemFailure>,
+    pub(super) failures: Arc<HashMap<TaskId, ItemFailure>>,
     /// What failed in this run, in order.
     pub(super) failed: Vec<ItemFailure>,
     /// Tasks whose write failed before and was not tried in this run.

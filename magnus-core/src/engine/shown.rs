@@ -1,9 +1,7 @@
 //! Plans and entries as people see them.
 
-use super::session::Active;
 use super::tally::Ending;
-use crate::model::Counts;
-use crate::reconcile::{Entry, MappingPlan, PlannedAction, PlannedItem, PlannedMapping};
+use crate::reconcile::{Entry, PlannedAction, PlannedItem};
 
 /// What happened to an item, in one line.
 pub(super) fn describe(entry: &Entry) -> String {
@@ -55,39 +53,11 @@ pub(super) fn shown(entry: &Entry) -> Option<PlannedItem> {
     })
 }
 
-/// A plan as it is shown.
-pub(super) fn render(active: &Active, plan: &MappingPlan) -> PlannedMapping {
-    let items = plan.entries.iter().filter_map(shown);
-    let quiet = plan.entries.iter().filter(|entry| entry.action.is_none()).count();
-    PlannedMapping {
-        mapping_id: active.stored.then_some(active.mapping.id),
-        project_id: active.mapping.project_id,
-        name: active.mapping.external_name.clone(),
-        items: items.collect(),
-        unchanged: u64::try_from(plan.unchanged.len() + quiet).unwrap_or(u64::MAX),
-        problem: None,
+/// How an entry ends when it succeeds.
+pub(super) fn ending(entry: &Entry) -> Ending {
+    match entry.action {
+        _ if entry.conflicted => Ending::Conflicted,
+        Some(action) => Ending::of(action),
+        None => Ending::Unchanged,
     }
-}
-
-/// The writes to the tool in the first plans.
-pub(super) fn pushes(plans: &[(MappingPlan, usize)]) -> u64 {
-    let entries = plans.iter().flat_map(|(plan, _)| &plan.entries);
-    u64::try_from(entries.filter(|entry| entry.push.is_some()).count()).unwrap_or(u64::MAX)
-}
-
-/// What a plan would count.
-pub(super) fn count(plan: &MappingPlan) -> Counts {
-    let mut tally = super::tally::Tally::default();
-    for task in &plan.unchanged {
-        tally.unchanged(*task);
-    }
-    for entry in &plan.entries {
-        let ending = match entry.action {
-            _ if entry.conflicted => Ending::Conflicted,
-            Some(action) => Ending::of(action),
-            None => Ending::Unchanged,
-        };
-        tally.entry(entry, ending, String::new());
-    }
-    tally.counts()
 }

@@ -9,8 +9,8 @@ use tokio::sync::Mutex;
 use tracing::Instrument;
 
 use super::failed::InARow;
+use super::outlook::Look;
 use super::session::Session;
-use super::shown::count;
 use super::tally::Tally;
 use super::{Phase, RunContext, RunEnd, RunError, RunErrorKind, SyncEngine};
 use crate::clock::{Clock, SystemClock};
@@ -205,7 +205,7 @@ impl Engine {
             greatest_seen: None,
             create_refusals: HashMap::new(),
             attempts: HashMap::new(),
-            failures: self.failures(request.connection_id).await?,
+            failures: Arc::new(self.failures(request.connection_id).await?),
             failed: Vec::new(),
             held_back: HashSet::new(),
             asked_by_person: request.trigger == Trigger::Manual,
@@ -246,10 +246,13 @@ impl SyncEngine for Engine {
         let mut session = self.session(&request, context).await?;
         if let (Some(undone), false) = (request.undo.first(), request.sync) {
             let undo = session.plan_undo(*undone).await?;
-            for (plan, _) in &undo.plans {
-                session.report.counts.tasks += count(plan);
-            }
-            return Ok(session.show_undo(&undo, session.halts(&undo.plans, None)));
+            return Ok(session.show(session.outlook_on(
+                &undo,
+                Look {
+                    confirmed: None,
+                    show: true,
+                },
+            )));
         }
         let mut active = session.projects(request.scope, false).await?;
         session.require_some(&active)?;
@@ -257,8 +260,12 @@ impl SyncEngine for Engine {
         let tables = session.connection.translator(ids).await?;
         let all_read = session.observe_all(&mut active, request.trigger, &tables).await?;
         let no_creation = (!all_read).then(not_all_read);
+        let look = Look {
+            confirmed: None,
+            show: true,
+        };
         let outlook = session
-            .outlook(&mut active, &tables, no_creation.as_ref(), None, true)
+            .outlook(&mut active, &tables, no_creation.as_ref(), look)
             .await?;
         Ok(session.show(outlook))
     }
@@ -307,13 +314,14 @@ impl Session {
         let all_read = self.observe_all(&mut active, request.trigger, &tables).await?;
         let confirmed = self.confirmed(request).await?;
         let no_creation = (!all_read).then(not_all_read);
-        let outlook = self
-            .outlook(&mut active, &tables, no_creation.as_ref(), confirmed.as_ref(), false)
-            .await?;
+        let look = Look {
+            confirmed: confirmed.as_ref(),
+            show: false,
+        };
+        let outlook = self.outlook(&mut active, &tables, no_creation.as_ref(), look).await?;
         if !outlook.allowance.halts(&self.settings.options.guard).is_empty() {
-            let shown = self
-                .outlook(&mut active, &tables, no_creation.as_ref(), confirmed.as_ref(), true)
-                .await?;
+            let look = Look { show: true, ..look };
+            let shown = self.outlook(&mut active, &tables, no_creation.as_ref(), look).await?;
             return Ok(Some(self.show(shown)));
         }
         let mut allowance = outlook.allowance;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::observe::HubView;
+use super::outlook::Look;
 use super::session::{Active, Session};
-use super::shown::{pushes, render};
 use super::{Phase, RunError, RunErrorKind};
 use crate::model::{ExternalId, HistoryEntry, Intent, Mapping, MappingId, RunId, RunRequest, Task, TaskId};
 use crate::reconcile::{MappingPlan, Observation, Plan, UndoInput, plan_undo};
@@ -64,9 +64,13 @@ impl Session {
     ) -> Result<Option<Plan>, RunError> {
         let mut undo = self.plan_undo(undone).await?;
         let confirmed = self.confirmed(request).await?;
-        let halts = self.halts(&undo.plans, confirmed.as_ref());
-        if !halts.is_empty() {
-            return Ok(Some(self.show_undo(&undo, halts)));
+        let look = Look {
+            confirmed: confirmed.as_ref(),
+            show: true,
+        };
+        let outlook = self.outlook_on(&undo, look);
+        if !outlook.allowance.halts(&self.settings.options.guard).is_empty() {
+            return Ok(Some(self.show(outlook)));
         }
         self.context.report(|progress| progress.phase = Phase::Executing);
         let plans = std::mem::take(&mut undo.plans);
@@ -87,22 +91,6 @@ impl Session {
             self.note_left_over(planned);
         }
         Ok(None)
-    }
-
-    pub(super) fn show_undo(&self, undo: &Undo, halts: Vec<String>) -> Plan {
-        Plan {
-            connection_id: self.settings.id,
-            mappings: undo
-                .actives
-                .iter()
-                .zip(&undo.plans)
-                .map(|(active, (plan, _))| render(active, plan))
-                .collect(),
-            counts: self.report.counts,
-            halts,
-            notifying_writes: self.notifying(&undo.plans),
-            foreseen_seconds: self.foreseen(pushes(&undo.plans)),
-        }
     }
 
     async fn execute_undo(

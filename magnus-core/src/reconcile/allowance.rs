@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::guard::{Extent, Risk, guard};
-use super::mapping::{Entry, MappingPlan, Push};
+use super::mapping::{Entry, Push};
 use super::plan::PlannedAction;
 use super::poison::leave_alone;
 use crate::model::{GuardLimits, SkipReason, TaskId};
@@ -20,21 +20,34 @@ pub struct Allowance {
     confirmed: HashMap<Risk, HashSet<TaskId>>,
 }
 
+/// What befalls tasks that a guard counts, and was not looked at before.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Coming {
+    tasks: HashMap<Risk, HashSet<TaskId>>,
+}
+
+/// What is taken out of a later plan, by what befalls whom, with the reason.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Withheld {
+    tasks: HashMap<Risk, (String, HashSet<TaskId>)>,
+}
+
 impl Allowance {
-    /// Counts one mapping's plan, with the number of items that the tool has. What a person has confirmed is allowed and
-    /// does not count.
-    pub fn add(&mut self, plan: &MappingPlan, in_tool: u64, confirmed: impl Fn(&Entry) -> bool) {
-        self.linked += plan.linked;
+    /// Counts what the sides of one mapping have: the live links, and the items that the tool has.
+    pub const fn add_sides(&mut self, linked: u64, in_tool: u64) {
+        self.linked += linked;
         self.in_tool += in_tool;
-        for entry in &plan.entries {
-            let (Some(risk), Some(task)) = (risk(entry), entry.task_id) else {
-                continue;
-            };
-            if confirmed(entry) {
-                self.confirmed.entry(risk).or_default().insert(task);
+    }
+
+    /// Counts an entry of a first plan. What a person has confirmed is allowed and does not count.
+    pub fn add(&mut self, entry: &Entry, confirmed: bool) {
+        if let (Some(risk), Some(task)) = (risk(entry), entry.task_id) {
+            let counted = if confirmed {
+                &mut self.confirmed
             } else {
-                self.counted.entry(risk).or_default().insert(task);
-            }
+                &mut self.counted
+            };
+            counted.entry(risk).or_default().insert(task);
         }
     }
 
@@ -44,42 +57,35 @@ impl Allowance {
         guard(&self.extent(), limits)
     }
 
-    /// Takes out of a later plan what came up since, if it exceeds a limit together with all before. Answers why.
-    pub fn hold_back(&mut self, plan: &mut MappingPlan, limits: &GuardLimits) -> Vec<String> {
-        Risk::ALL
-            .into_iter()
-            .filter_map(|kind| self.hold_back_kind(kind, plan, limits))
-            .collect()
+    /// Looks at an entry of a later plan, before any of that is carried out.
+    pub fn look(&self, entry: &Entry, coming: &mut Coming) {
+        let (Some(risk), Some(task)) = (risk(entry), entry.task_id) else {
+            return;
+        };
+        let known =
+            |tasks: &HashMap<Risk, HashSet<TaskId>>| tasks.get(&risk).is_some_and(|tasks| tasks.contains(&task));
+        if !known(&self.counted) && !known(&self.confirmed) {
+            coming.tasks.entry(risk).or_default().insert(task);
+        }
     }
 
-    fn hold_back_kind(&mut self, kind: Risk, plan: &mut MappingPlan, limits: &GuardLimits) -> Option<String> {
-        let before = self.counted.get(&kind).cloned().unwrap_or_default();
-        let is_new = |entry: &Entry| {
-            let confirmed = self.confirmed.get(&kind);
-            let known = |task| before.contains(&task) || confirmed.is_some_and(|tasks| tasks.contains(&task));
-            risk(entry) == Some(kind) && entry.task_id.is_some_and(|task| !known(task))
-        };
-        let new: HashSet<TaskId> = plan
-            .entries
-            .iter()
-            .filter(|entry| is_new(entry))
-            .filter_map(|entry| entry.task_id)
-            .collect();
-        if new.is_empty() {
-            return None;
-        }
-        self.counted.insert(kind, before.union(&new).copied().collect());
-        let exceeded = kind.exceeds(&self.extent(), limits)?;
-        self.counted.insert(kind, before);
-        for entry in &mut plan.entries {
-            if risk(entry) == Some(kind) && entry.task_id.is_some_and(|task| new.contains(&task)) {
-                if kind == Risk::Deletion {
-                    entry.unit = Unit::default();
+    /// Counts what came up since, too. What exceeds a limit together with all before is to be taken out of the plan.
+    #[must_use]
+    pub fn admit(&mut self, mut coming: Coming, limits: &GuardLimits) -> Withheld {
+        let mut withheld = Withheld::default();
+        for kind in Risk::ALL {
+            let Some(new) = coming.tasks.remove(&kind) else {
+                continue;
+            };
+            self.counted.entry(kind).or_default().extend(&new);
+            if let Some(exceeded) = kind.exceeds(&self.extent(), limits) {
+                if let Some(counted) = self.counted.get_mut(&kind) {
+                    counted.retain(|task| !new.contains(task));
                 }
-                leave_alone(entry, SkipReason::Guard.because(&exceeded));
+                withheld.tasks.insert(kind, (exceeded, new));
             }
         }
-        Some(exceeded)
+        withheld
     }
 
     fn extent(&self) -> Extent {
@@ -97,6 +103,28 @@ impl Allowance {
     }
 }
 
+impl Withheld {
+    /// Why something is taken out, once for each kind of risk; empty: nothing is.
+    pub fn reasons(&self) -> impl Iterator<Item = &str> {
+        let kinds = Risk::ALL.into_iter().filter_map(|kind| self.tasks.get(&kind));
+        kinds.map(|(exceeded, _)| exceeded.as_str())
+    }
+
+    /// Leaves an entry of that plan alone if it is taken out.
+    pub fn take_out(&self, entry: &mut Entry) {
+        let (Some(risk), Some(task)) = (risk(entry), entry.task_id) else {
+            return;
+        };
+        let Some((exceeded, _)) = self.tasks.get(&risk).filter(|(_, tasks)| tasks.contains(&task)) else {
+            return;
+        };
+        if risk == Risk::Deletion {
+            entry.unit = Unit::default();
+        }
+        leave_alone(entry, SkipReason::Guard.because(exceeded));
+    }
+}
+
 fn risk(entry: &Entry) -> Option<Risk> {
     match (entry.action, &entry.push) {
         (Some(PlannedAction::DeleteInHub | PlannedAction::DeleteInTool), _) => Some(Risk::Deletion),
@@ -110,7 +138,7 @@ fn risk(entry: &Entry) -> Option<Risk> {
 mod tests {
     use super::*;
 
-    fn deletions(tasks: &[TaskId]) -> MappingPlan {
+    fn deletions(tasks: &[TaskId]) -> Vec<Entry> {
         let entry = |task: &TaskId| Entry {
             action: Some(PlannedAction::DeleteInHub),
             title: "task".to_owned(),
@@ -122,59 +150,67 @@ mod tests {
             unit: Unit::default(),
             push: None,
         };
-        MappingPlan {
-            entries: tasks.iter().map(entry).collect(),
-            linked: 100,
-            ..MappingPlan::default()
-        }
+        tasks.iter().map(entry).collect()
     }
 
     fn tasks(count: usize) -> Vec<TaskId> {
         (0..count).map(|_| TaskId::generate()).collect()
     }
 
-    fn skipped(plan: &MappingPlan) -> usize {
+    fn allowed(tasks: &[TaskId], confirmed: bool) -> Allowance {
+        let mut allowance = Allowance::default();
+        allowance.add_sides(100, 100);
+        for entry in deletions(tasks) {
+            allowance.add(&entry, confirmed);
+        }
+        allowance
+    }
+
+    /// What is taken out of a later plan, and why.
+    fn withheld(allowance: &mut Allowance, later: &mut [Entry]) -> Vec<String> {
+        let mut coming = Coming::default();
+        for entry in &*later {
+            allowance.look(entry, &mut coming);
+        }
+        let withheld = allowance.admit(coming, &GuardLimits::default());
+        for entry in later {
+            withheld.take_out(entry);
+        }
+        withheld.reasons().map(str::to_owned).collect()
+    }
+
+    fn skipped(plan: &[Entry]) -> usize {
         let guarded = |entry: &&Entry| {
-            entry
-                .reason
-                .as_ref()
-                .is_some_and(|reason| reason.code == SkipReason::Guard)
+            let reason = entry.reason.as_ref();
+            reason.is_some_and(|reason| reason.code == SkipReason::Guard)
         };
-        plan.entries.iter().filter(guarded).count()
+        plan.iter().filter(guarded).count()
     }
 
     #[test]
     fn what_comes_up_after_the_guard_counts_on_top_of_what_it_saw() {
-        let limits = GuardLimits::default();
         let all = tasks(40);
-        let mut allowance = Allowance::default();
-        allowance.add(&deletions(&all[..20]), 100, |_| false);
-        assert!(allowance.halts(&limits).is_empty(), "20 of 100 is within the limits");
+        let mut allowance = allowed(&all[..20], false);
+        let halts = allowance.halts(&GuardLimits::default());
+        assert!(halts.is_empty(), "20 of 100 is within the limits");
         let mut again = deletions(&all[..25]);
-        assert!(
-            allowance.hold_back(&mut again, &limits).is_empty(),
-            "five more are, too"
-        );
+        assert!(withheld(&mut allowance, &mut again).is_empty(), "five more are, too");
         assert_eq!(skipped(&again), 0);
-        let mut later = deletions(&all);
-        let why = allowance.hold_back(&mut later, &limits);
-        assert!(why[0].contains("40 deletions (of 100)"), "{why:?}");
-        assert_eq!(skipped(&later), 15, "what was let through before goes on");
-        assert!(
-            later.entries[25..]
-                .iter()
-                .all(|entry| entry.action == Some(PlannedAction::Skip))
-        );
+        for _ in 0..2 {
+            let mut later = deletions(&all);
+            let why = withheld(&mut allowance, &mut later);
+            assert!(why[0].contains("40 deletions (of 100)"), "{why:?}");
+            assert_eq!(skipped(&later), 15, "what was let through before goes on");
+            let skips = |entry: &Entry| entry.action == Some(PlannedAction::Skip);
+            assert!(later[25..].iter().all(skips));
+        }
     }
 
     #[test]
     fn what_a_person_has_confirmed_does_not_count() {
-        let limits = GuardLimits::default();
         let all = tasks(60);
-        let mut allowance = Allowance::default();
-        allowance.add(&deletions(&all), 100, |_| true);
-        assert!(allowance.halts(&limits).is_empty());
-        let mut again = deletions(&all);
-        assert!(allowance.hold_back(&mut again, &limits).is_empty());
+        let mut allowance = allowed(&all, true);
+        assert!(allowance.halts(&GuardLimits::default()).is_empty());
+        assert!(withheld(&mut allowance, &mut deletions(&all)).is_empty());
     }
 }

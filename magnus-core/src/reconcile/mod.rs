@@ -28,7 +28,7 @@ mod undo;
 mod waiting;
 
 pub use adopt::adopted;
-pub use allowance::Allowance;
+pub use allowance::{Allowance, Coming, Withheld};
 pub use decide::decide;
 pub use decision::{FieldDecision, FieldInput, Hold};
 pub use guard::{Extent, guard};
@@ -37,7 +37,7 @@ pub use item::{Item, ItemMerge, Outgoing, Setting, merge_item};
 pub use lens::{Lens, References, Sendable};
 pub(crate) use lost_create::{candidates, has_title, sent_title, sure_match};
 pub use lost_update::{Fate, fates, untouched_since_creation};
-pub use mapping::{Entry, MappingInput, MappingPlan, Push, plan_mapping};
+pub use mapping::{Entry, MappingInput, MappingPlan, Planning, Push, plan_mapping};
 pub use matching::{Candidate, Matches, match_items};
 pub use observation::{Absence, Observation};
 pub use plan::{FieldChange, Plan, PlannedAction, PlannedItem, PlannedMapping};

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use sha2::{Digest, Sha256};
 
 use super::lens::Sendable;
-use super::mapping::{Entry, MappingPlan, Push};
+use super::mapping::{Entry, Push};
 use super::plan::PlannedAction;
 use crate::connection::ConnectionErrorKind;
 use crate::model::{ConnectionId, Field, ItemFailure, Reason, RunId, SkipReason, TaskId, Timestamp};
@@ -79,25 +79,24 @@ pub fn held_back(failure: &ItemFailure, attempt: &str, asked_by_person: bool, no
     })
 }
 
-/// Takes out of a plan what is not to be tried now. What changes in the hub stays in it.
+/// Takes out of an entry what is not to be tried now; what changes in the hub stays in it. Answers whether it did.
+#[must_use]
 pub fn hold_back(
-    plan: &mut MappingPlan,
+    entry: &mut Entry,
     failures: &HashMap<TaskId, ItemFailure>,
     asked_by_person: bool,
     now: Timestamp,
-) {
-    if failures.is_empty() {
-        return;
-    }
-    for entry in &mut plan.entries {
-        let Some(failure) = entry.task_id.and_then(|task| failures.get(&task)) else {
-            continue;
-        };
-        let Some(push) = &entry.push else { continue };
-        if let Some(reason) = held_back(failure, &attempt(push), asked_by_person, now) {
+) -> bool {
+    let failure = entry.task_id.and_then(|task| failures.get(&task));
+    let (Some(failure), Some(push)) = (failure, &entry.push) else {
+        return false;
+    };
+    match held_back(failure, &attempt(push), asked_by_person, now) {
+        Some(reason) => {
             leave_alone(entry, reason);
-            plan.held_back.push(failure.task_id);
+            true
         }
+        None => false,
     }
 }
 

@@ -18,8 +18,9 @@ use magnus_core::model::{ConnectionOptions, ExternalId, Field, RemoteProject, Re
 use magnus_transport::InstanceUrl;
 use serde_json::Value;
 
+use crate::answer::Answer;
 use crate::remote::{self, Surroundings};
-use crate::rpc::{Answer, Rpc};
+use crate::rpc::Rpc;
 use crate::tempo::{PER_REQUEST, Tempo};
 use crate::wire::Row;
 

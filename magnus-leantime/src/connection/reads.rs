@@ -9,8 +9,9 @@ use magnus_core::model::{ExternalId, Field, RemoteProject, RemoteTask};
 use serde_json::{Value, json};
 
 use super::{LeantimeConnection, unsupported, user_of};
+use crate::answer::{Answer, Text};
 use crate::remote;
-use crate::rpc::{Answer, Call, Effect, Fault};
+use crate::rpc::{Call, Effect, Fault};
 use crate::wire::{self, Row};
 use crate::write::{get_project, get_ticket, number};
 
@@ -18,24 +19,27 @@ use crate::write::{get_project, get_ticket, number};
 const READS: usize = 100;
 
 impl LeantimeConnection {
-    /// All rows of a list as tasks; one that cannot be read makes the list worthless as a proof.
-    fn tasks(
+    /// All rows of a list as tasks with their authors; one that cannot be read makes the list worthless as a proof.
+    fn tasks(&self, operation: &'static str, listed: Text) -> Result<Vec<(RemoteTask, Option<i64>)>, ConnectionError> {
+        let broken = |message: &str| ConnectionError::new(Kind::Protocol, operation, message);
+        listed.rows(operation, |row| {
+            let row = row.as_object().ok_or_else(|| broken("a ticket is no object"))?;
+            let task = self.task(row).ok_or_else(|| broken("a ticket has no number"))?;
+            Ok((task, row.get("authorId").and_then(wire::id)))
+        })
+    }
+
+    /// The tasks of a project, with their authors.
+    async fn listed(
         &self,
         operation: &'static str,
-        listed: Answer,
+        project: &ExternalId,
     ) -> Result<Vec<(RemoteTask, Option<i64>)>, ConnectionError> {
-        let listed = listed.map_err(|fault| fault.into_error(operation, Effect::Read))?;
-        let broken = |message: &str| ConnectionError::new(Kind::Protocol, operation, message);
-        let Value::Array(rows) = listed else {
-            return Err(broken("no list of tickets came"));
-        };
-        rows.iter()
-            .map(|row| {
-                let row = row.as_object().ok_or_else(|| broken("a ticket is no object"))?;
-                let task = self.task(row).ok_or_else(|| broken("a ticket has no number"))?;
-                Ok((task, row.get("authorId").and_then(wire::id)))
-            })
-            .collect()
+        let calls = vec![get_project(project), listing(project)];
+        let texts = self.rpc.texts(operation, Effect::Read, calls).await?;
+        let [about, listed] = exactly(operation, texts)?;
+        readable(operation, project, about.parsed(operation, Effect::Read)?)?;
+        self.tasks(operation, listed)
     }
 
     pub(super) async fn visible_projects(&self) -> Result<Page<RemoteProject>, ConnectionError> {
@@ -63,16 +67,7 @@ impl LeantimeConnection {
         if request.changed_since.is_some() {
             return Err(unsupported(operation, "Leantime cannot list what changed since"));
         }
-        let calls = vec![get_project(&request.project), listing(&request.project)];
-        let mut answers = self.rpc.batch(operation, Effect::Read, calls).await?.into_iter();
-        let missing = || {
-            Err(Fault {
-                code: 0,
-                message: "an answer is missing".to_owned(),
-            })
-        };
-        readable(operation, &request.project, answers.next().unwrap_or_else(missing))?;
-        let tasks = self.tasks(operation, answers.next().unwrap_or_else(missing))?;
+        let tasks = self.listed(operation, &request.project).await?;
         Ok(Page::whole(tasks.into_iter().map(|(task, _)| task).collect()))
     }
 
@@ -162,11 +157,10 @@ impl LeantimeConnection {
             listing(&request.project),
             Call::new("Tickets.getAll", json!({"searchCriteria": {"status": "all"}})),
         ];
-        let answers = self.rpc.batch(operation, Effect::Read, calls).await?;
-        let Ok([user, project, own, all]) = <[Answer; 4]>::try_from(answers) else {
-            return Err(ConnectionError::new(Kind::Protocol, operation, "an answer is missing"));
-        };
-        readable(operation, &request.project, project)?;
+        let texts = self.rpc.texts(operation, Effect::Read, calls).await?;
+        let [user, project, own, all] = exactly(operation, texts)?;
+        let user = user.parsed(operation, Effect::Read)?;
+        readable(operation, &request.project, project.parsed(operation, Effect::Read)?)?;
         // Without knowing who we are (up to 3.7), everything newer is a candidate.
         let us = user_of(&user).and_then(|user| user.get("id")).and_then(wire::id);
         let mut found: BTreeMap<i64, RemoteTask> = BTreeMap::new();
@@ -189,17 +183,9 @@ impl LeantimeConnection {
 
     pub(super) async fn descendants(&self, task: ReadTask) -> Result<Vec<RemoteTask>, ConnectionError> {
         let operation = "list_descendants";
-        let calls = vec![get_project(&task.project), listing(&task.project)];
-        let mut answers = self.rpc.batch(operation, Effect::Read, calls).await?.into_iter();
-        let missing = || {
-            Err(Fault {
-                code: 0,
-                message: "an answer is missing".to_owned(),
-            })
-        };
-        readable(operation, &task.project, answers.next().unwrap_or_else(missing))?;
         let mut rest: Vec<RemoteTask> = self
-            .tasks(operation, answers.next().unwrap_or_else(missing))?
+            .listed(operation, &task.project)
+            .await?
             .into_iter()
             .map(|(listed, _)| listed)
             .filter(|listed| listed.id != task.id)
@@ -219,6 +205,13 @@ impl LeantimeConnection {
         }
         Ok(found)
     }
+}
+
+/// As many answers as calls.
+fn exactly<const N: usize>(operation: &'static str, texts: Vec<Text>) -> Result<[Text; N], ConnectionError> {
+    texts
+        .try_into()
+        .map_err(|_| ConnectionError::new(Kind::Protocol, operation, "an answer is missing"))
 }
 
 fn listing(project: &ExternalId) -> Call {

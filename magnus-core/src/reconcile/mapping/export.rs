@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::planner::Planner;
+use super::planning::Step;
 use super::{Entry, Push};
 use crate::connection::FieldSupport;
 use crate::model::{Field, Rule, Side, SkipReason, Task, TaskId};
@@ -15,7 +16,7 @@ use crate::reconcile::plan::{FieldChange, PlannedAction};
 use crate::store::Unit;
 
 impl<'a> Planner<'a> {
-    pub(super) fn create_in_tool(&mut self, matches: &Matches) {
+    pub(super) fn exports(&mut self, matches: &Matches) -> Vec<Step<'a>> {
         let paired: HashSet<TaskId> = matches.pairs.iter().map(|(task, _)| *task).collect();
         let mut wanted: Vec<&'a Task> = self
             .input
@@ -25,7 +26,7 @@ impl<'a> Planner<'a> {
             .filter(|task| !self.by_task.contains_key(&task.id) && !paired.contains(&task.id))
             .collect();
         wanted.sort_by_key(|task| task.id);
-        let mut creating = Vec::new();
+        let (mut steps, mut creating) = (Vec::new(), Vec::new());
         for task in wanted {
             let reason = if let Some(reason) = self.input.blocked.get(&task.id) {
                 Some(reason.clone())
@@ -37,7 +38,7 @@ impl<'a> Planner<'a> {
                 self.input.no_creation.cloned()
             };
             match reason {
-                Some(reason) => self.skip(task.title.clone(), Some(task.id), None, reason),
+                Some(reason) => steps.push(Step::LeaveTask(task, reason)),
                 None => creating.push(task),
             }
         }
@@ -47,10 +48,9 @@ impl<'a> Planner<'a> {
         let ids: Vec<TaskId> = creating.iter().map(|task| task.id).collect();
         let depths = depths(&ids, self.parents.planned());
         creating.sort_by_key(|task| (depths.get(&task.id).copied().unwrap_or_default(), task.id));
-        for task in creating {
-            let depth = depths.get(&task.id).copied().unwrap_or_default();
-            self.export(task, depth);
-        }
+        let export = |task: &'a Task| Step::Export(task, depths.get(&task.id).copied().unwrap_or_default());
+        steps.extend(creating.into_iter().map(export));
+        steps
     }
 
     pub(super) fn export(&mut self, task: &'a Task, depth: usize) {

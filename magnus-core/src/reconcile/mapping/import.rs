@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::Entry;
 use super::planner::Planner;
+use super::planning::Step;
 use crate::connection::Decoded;
 use crate::model::{
     Base, ExternalId, Field, HistoryEntry, Link, LocalBase, MatchPolicy, RemoteBase, RemoteTask, Rule, Side,
@@ -18,7 +19,8 @@ use crate::reconcile::plan::{FieldChange, PlannedAction};
 use crate::store::{LinkWrite, MatchGuard, TaskWrite, Unit};
 
 impl<'a> Planner<'a> {
-    pub(super) fn create_in_hub(&mut self, matches: &Matches) {
+    pub(super) fn imports(&mut self, matches: &Matches) -> Vec<Step<'a>> {
+        let mut steps = Vec::new();
         let skipped: Vec<&'a RemoteTask> = self
             .input
             .observation
@@ -28,7 +30,7 @@ impl<'a> Planner<'a> {
             .collect();
         for remote in skipped {
             let Some(reason) = remote.skip.clone() else { continue };
-            self.skip(remote.title().to_owned(), None, Some(remote.id.clone()), reason);
+            steps.push(Step::LeaveRemote(remote, reason));
         }
         let held_back = match self.input.no_import {
             Some(reason) => Some(reason.clone()),
@@ -48,7 +50,7 @@ impl<'a> Planner<'a> {
                 (None, Some(reason)) => reason.clone(),
                 (None, None) => continue,
             };
-            self.skip(remote.title().to_owned(), None, Some(remote.id.clone()), reason);
+            steps.push(Step::LeaveRemote(remote, reason));
         }
         let imports = std::mem::take(&mut self.imports);
         let ids: Vec<TaskId> = imports.iter().map(|(task, _)| *task).collect();
@@ -64,11 +66,9 @@ impl<'a> Planner<'a> {
         let depths = depths(&ids, &parents);
         let mut ordered = imports;
         ordered.sort_by_key(|(task, _)| depths.get(task).copied().unwrap_or_default());
-        for (task, remote) in ordered {
-            let entry = self.import(task, remote, parents.get(&task).copied());
-            self.parents.plan(task, parents.get(&task).copied());
-            self.plan.entries.push(entry);
-        }
+        let import = |(task, remote): (TaskId, &'a RemoteTask)| Step::Import(task, remote, parents.get(&task).copied());
+        steps.extend(ordered.into_iter().map(import));
+        steps
     }
 
     pub(super) fn import(&self, id: TaskId, remote: &RemoteTask, parent: Option<TaskId>) -> Entry {

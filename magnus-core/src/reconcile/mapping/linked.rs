@@ -1,6 +1,7 @@
 //! Items that are on both sides: merged, moved, revived.
 
 use super::planner::Planner;
+use super::planning::Step;
 use crate::model::{
     DeletionPolicy, Direction, HistoryEntry, Link, LinkState, Mapping, ProjectId, RemoteTask, RowVersion, Rule, Side,
     SkipReason, Task, Value,
@@ -10,44 +11,45 @@ use crate::reconcile::plan::PlannedAction;
 use crate::store::{TaskWrite, Unit};
 
 impl<'a> Planner<'a> {
-    pub(super) fn merge_linked(&mut self) {
+    pub(super) fn merges(&self) -> Vec<Step<'a>> {
         let mut links: Vec<&'a Link> = self.input.links.iter().filter(|link| self.concerns(link)).collect();
         // What is above an item in the tool is decided before it: where parent and child change places there, the one is free
         // before the other is put beneath it.
         let depths = self.depths_in_tool();
         links.sort_by_key(|link| depths.get(&link.external_id).copied().unwrap_or_default());
-        for link in links {
-            if link.state == LinkState::Live {
-                self.plan.linked += 1;
+        links.into_iter().map(Step::Merge).collect()
+    }
+
+    pub(super) fn merge_link(&mut self, link: &'a Link) {
+        if link.state == LinkState::Live {
+            self.plan.linked += 1;
+        }
+        let Some(task) = self.input.tasks.get(&link.task_id) else {
+            return self.plan.unchanged.push(link.task_id);
+        };
+        let remote = self.input.observation.tasks.get(&link.external_id);
+        match (link.state, remote) {
+            (LinkState::Uncertain, None) => {
+                let words = format!("item {} was named for it and is not seen in the tool", link.external_id);
+                let reason = SkipReason::Uncertain.because(words);
+                self.skip(
+                    task.title.clone(),
+                    Some(task.id),
+                    Some(link.external_id.clone()),
+                    reason,
+                );
             }
-            let Some(task) = self.input.tasks.get(&link.task_id) else {
-                self.plan.unchanged.push(link.task_id);
-                continue;
-            };
-            let remote = self.input.observation.tasks.get(&link.external_id);
-            match (link.state, remote) {
-                (LinkState::Uncertain, None) => {
-                    let words = format!("item {} was named for it and is not seen in the tool", link.external_id);
-                    let reason = SkipReason::Uncertain.because(words);
-                    self.skip(
-                        task.title.clone(),
-                        Some(task.id),
-                        Some(link.external_id.clone()),
-                        reason,
-                    );
-                }
-                (LinkState::GoneLocal, _) if task.is_deleted() => self.plan.unchanged.push(link.task_id),
-                // It is made in the tool anew.
-                (LinkState::Restored | LinkState::GoneLocal, None) if self.free.contains_key(&task.id) => {}
-                // The tombstone was made since the item was gone; under `keep` only a person makes one.
-                (LinkState::GoneRemote, Some(remote)) if self.input.options.deletions != DeletionPolicy::Keep => {
-                    self.merge_present(task, link, remote);
-                }
-                (_, Some(remote)) if !task.is_deleted() => self.merge_present(task, link, remote),
-                (LinkState::Live | LinkState::Uncertain, Some(remote)) => self.deleted_in_hub(task, link, Some(remote)),
-                (LinkState::Live, None) => self.not_observed(task, link),
-                _ => self.plan.unchanged.push(link.task_id),
+            (LinkState::GoneLocal, _) if task.is_deleted() => self.plan.unchanged.push(link.task_id),
+            // It is made in the tool anew.
+            (LinkState::Restored | LinkState::GoneLocal, None) if self.free.contains_key(&task.id) => {}
+            // The tombstone was made since the item was gone; under `keep` only a person makes one.
+            (LinkState::GoneRemote, Some(remote)) if self.input.options.deletions != DeletionPolicy::Keep => {
+                self.merge_present(task, link, remote);
             }
+            (_, Some(remote)) if !task.is_deleted() => self.merge_present(task, link, remote),
+            (LinkState::Live | LinkState::Uncertain, Some(remote)) => self.deleted_in_hub(task, link, Some(remote)),
+            (LinkState::Live, None) => self.not_observed(task, link),
+            _ => self.plan.unchanged.push(link.task_id),
         }
     }
 

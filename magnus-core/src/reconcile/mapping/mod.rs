@@ -5,6 +5,7 @@ mod export;
 mod import;
 mod linked;
 mod planner;
+mod planning;
 mod unlinked;
 
 use std::collections::{BTreeMap, HashMap};
@@ -18,7 +19,7 @@ use crate::model::{
     RemoteValue, Task, TaskId,
 };
 use crate::store::Unit;
-use planner::Planner;
+pub use planning::Planning;
 
 /// Everything that the plan of one mapping depends on.
 #[derive(Debug, Clone, Copy)]
@@ -138,15 +139,13 @@ pub struct MappingPlan {
     pub waits: bool,
 }
 
-/// Plans one mapping. Pure and total.
+/// Plans one mapping, whole. Pure and total.
 #[must_use]
 pub fn plan_mapping(input: &MappingInput<'_>) -> MappingPlan {
-    let mut planner = Planner::new(input);
-    let matches = planner.match_unlinked();
-    planner.join_new(&matches);
-    planner.create_in_hub(&matches);
-    planner.link_matches(&matches);
-    planner.merge_linked();
-    planner.create_in_tool(&matches);
-    planner.plan
+    let mut planning = Planning::new(input);
+    let entries = planning.by_ref().collect();
+    MappingPlan {
+        entries,
+        ..planning.rest()
+    }
 }

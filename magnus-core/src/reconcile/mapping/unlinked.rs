@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use super::planner::Planner;
-use crate::model::{ExternalId, Link, LinkState, RemoteTask, TaskId, text};
+use super::planning::Step;
+use crate::model::{ExternalId, Link, LinkState, RemoteTask, Task, TaskId, text};
 use crate::reconcile::item::Item;
 use crate::reconcile::matching::{Candidate, Matches, match_items};
 use crate::reconcile::plan::PlannedAction;
@@ -77,36 +78,41 @@ impl<'a> Planner<'a> {
         }
     }
 
-    pub(super) fn link_matches(&mut self, matches: &Matches) {
+    pub(super) fn joins(&self, matches: &Matches) -> Vec<Step<'a>> {
         let depths = self.depths_in_tool();
         let mut pairs: Vec<&(TaskId, ExternalId)> = matches.pairs.iter().collect();
         pairs.sort_by_key(|(_, external)| depths.get(external).copied().unwrap_or_default());
-        for (task, external) in pairs {
-            let (Some(task), Some(remote)) = (self.input.tasks.get(task), self.input.observation.tasks.get(external))
-            else {
-                continue;
-            };
-            let now = self.setting().now;
-            let (link, after) = match self.free.get(&task.id) {
-                Some(free) => (
-                    (*free).clone(),
-                    free.turned_to(self.input.mapping, external.clone(), now),
-                ),
-                None => {
-                    let link = Link::new(self.input.mapping, task.id, external.clone(), now);
-                    (link.clone(), link)
-                }
-            };
-            let item = Item {
-                task,
-                link: &link,
-                link_after: &after,
-                remote,
-            };
-            let merge = self.merge(item, None);
-            self.note_parent(&merge);
-            let entry = self.entry(PlannedAction::Link, task, &link, remote, merge, None);
-            self.plan.entries.push(entry);
-        }
+        pairs
+            .into_iter()
+            .filter_map(|(task, external)| {
+                let task = self.input.tasks.get(task)?;
+                let remote = self.input.observation.tasks.get(external)?;
+                Some(Step::Join(task, remote))
+            })
+            .collect()
+    }
+
+    pub(super) fn join(&mut self, task: &'a Task, remote: &'a RemoteTask) {
+        let now = self.setting().now;
+        let (link, after) = match self.free.get(&task.id) {
+            Some(free) => (
+                (*free).clone(),
+                free.turned_to(self.input.mapping, remote.id.clone(), now),
+            ),
+            None => {
+                let link = Link::new(self.input.mapping, task.id, remote.id.clone(), now);
+                (link.clone(), link)
+            }
+        };
+        let item = Item {
+            task,
+            link: &link,
+            link_after: &after,
+            remote,
+        };
+        let merge = self.merge(item, None);
+        self.note_parent(&merge);
+        let entry = self.entry(PlannedAction::Link, task, &link, remote, merge, None);
+        self.plan.entries.push(entry);
     }
 }
