@@ -1,5 +1,7 @@
 //! Carries plans out, round by round, until nothing is left to send.
 
+use std::sync::Arc;
+
 use super::observe::HubView;
 use super::session::{Active, Session, Tables};
 use super::shown::{describe, ending};
@@ -12,8 +14,6 @@ use crate::store::{Changeset, MappingWrite, Unit};
 /// Rounds of plan and execution for one mapping: what a tool derives from our write, a version conflict or a refused
 /// field each want another one.
 const MAX_ROUNDS: usize = 8;
-/// How many entries of a plan are made before they are carried out.
-const ENTRIES_AT_A_TIME: usize = 64;
 
 /// What is wrong with a list that lacks items of which a direct reading says that they are there.
 fn list_problem(active: &Active) -> Option<String> {
@@ -41,8 +41,7 @@ impl Session {
         let asked = active.len();
         for mut mapping in active.drain(..) {
             self.checkpoint()?;
-            let view = self.hub_view(&mapping).await?;
-            match self.observe(&mut mapping, &view, trigger, tables.as_ref()).await {
+            match self.observe(&mut mapping, trigger, tables.as_ref()).await? {
                 Ok(()) => {
                     self.report.problems.extend(list_problem(&mapping));
                     readable.push(mapping);
@@ -87,10 +86,12 @@ impl Session {
             let mut coming = Coming::default();
             missing = false;
             let mut plan = ground.plan(&input);
-            for entry in plan.by_ref() {
-                scope += 1;
-                missing |= is_missing(&entry, &view);
-                allowance.look(&entry, &mut coming);
+            while let Some(entries) = plan.next(self.store.as_ref()).await? {
+                scope += entries.len();
+                for entry in &entries {
+                    missing |= is_missing(entry, &view);
+                    allowance.look(entry, &mut coming);
+                }
             }
             let plan = plan.rest();
             let withheld = allowance.admit(coming, &self.settings.options.guard);
@@ -102,10 +103,10 @@ impl Session {
                 }
             }
             if round == 0 {
-                scope += plan.unchanged.len();
+                let in_scope = u64::try_from(scope + plan.unchanged.len()).unwrap_or(u64::MAX);
                 self.context.report(|progress| {
                     progress.phase = Phase::Executing;
-                    progress.total += u64::try_from(scope).unwrap_or(u64::MAX);
+                    progress.total += in_scope;
                 });
             }
             for task in &plan.unchanged {
@@ -113,22 +114,21 @@ impl Session {
             }
             self.held_back.extend(&plan.held_back);
             let project = actives[index].mapping.external_id.clone();
-            let waits = plan.waits;
+            let mut waits = plan.waits;
             // Planned once more, to be carried out as it is planned: nobody holds the plan of a large project whole.
-            let mut entries = ground.plan(&input).map(|mut entry| {
-                withheld.take_out(&mut entry);
-                entry
-            });
+            let mut plan = ground.plan(&input);
+            let store = Arc::clone(&self.store);
             let (mut pushes, mut stale) = (Vec::new(), false);
-            loop {
-                let slice: Vec<Entry> = entries.by_ref().take(ENTRIES_AT_A_TIME).collect();
-                if slice.is_empty() {
-                    break;
-                }
-                let (for_tool, any_stale) = self.execute_hub(&project, slice).await?;
+            while scope > 0
+                && let Some(mut entries) = plan.next(store.as_ref()).await?
+            {
+                self.checkpoint()?;
+                entries.iter_mut().for_each(|entry| withheld.take_out(entry));
+                let (for_tool, any_stale) = self.execute_hub(&project, entries).await?;
                 pushes.extend(for_tool);
                 stale |= any_stale;
             }
+            waits |= plan.rest().waits;
             if pushes.is_empty() && !stale && !waits {
                 settled = true;
                 break;

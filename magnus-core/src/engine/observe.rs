@@ -1,22 +1,25 @@
 //! Reads what the tool has, and how far that can be believed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::RunError;
 use super::session::{Active, Session};
 use crate::connection::{ConnectionError, ConnectionExt, ListTasks, ProjectReading, ReadTask, Reading, Translator};
-use crate::model::{Conflict, ExternalId, Link, LinkId, LinkState, Mapping, RemoteTask, Task, TaskId, Trigger};
+use crate::model::{Conflict, ExternalId, Link, LinkState, Mapping, RemoteTask, Task, TaskId, Trigger};
 use crate::reconcile::{Absence, Lens, Observation, References, needs_reading};
 
 /// A scheduled run sweeps the ids of a mapping whose last complete reading is older than this.
 const SWEEP_INTERVAL: chrono::TimeDelta = chrono::TimeDelta::hours(1);
+
+/// How many links are looked at with their bases at once.
+const LINKS_AT_A_TIME: usize = 256;
 
 /// The hub's side of one mapping.
 #[derive(Debug, Default)]
 pub(super) struct HubView {
     /// The tasks of the hub project, and those of links that point out of it.
     pub(super) tasks: HashMap<TaskId, Task>,
-    /// All links of the connection; those that do not concern the mapping without their bases.
+    /// All links of the connection, without their bases: who is linked with whom.
     pub(super) links: Vec<Link>,
     /// The open conflicts of the connection.
     pub(super) conflicts: Vec<Conflict>,
@@ -40,7 +43,7 @@ impl Session {
         let mapping = &active.mapping;
         let tasks = self.store.tasks_of_project(mapping.project_id).await?;
         let mut tasks: HashMap<TaskId, Task> = tasks.into_iter().map(|task| (task.id, task)).collect();
-        let links = self.links_for(active).await?;
+        let links = self.store.link_index(self.settings.id).await?;
         let elsewhere: Vec<TaskId> = links
             .iter()
             .filter(|link| link.mapping_id == mapping.id || active.observation.tasks.contains_key(&link.external_id))
@@ -58,66 +61,68 @@ impl Session {
         })
     }
 
-    /// The links of the connection: whole where they concern the mapping, as made here or shown here; the others only say
-    /// who is linked with whom.
-    async fn links_for(&self, active: &Active) -> Result<Vec<Link>, RunError> {
-        let mut links = self.store.link_index(self.settings.id).await?;
-        let mut whole = self.store.links_of_mapping(active.mapping.id).await?;
-        let shown_here = |link: &&Link| {
-            link.mapping_id != active.mapping.id && active.observation.tasks.contains_key(&link.external_id)
-        };
-        let moved: Vec<TaskId> = links.iter().filter(shown_here).map(|link| link.task_id).collect();
-        if !moved.is_empty() {
-            whole.extend(self.store.links_of_tasks(moved).await?);
-        }
-        let mut whole: HashMap<LinkId, Link> = whole.into_iter().map(|link| (link.id, link)).collect();
-        // One that a person moved between the two readings is left to the next round.
-        links.retain_mut(|link| match whole.remove(&link.id) {
-            Some(whole) => {
-                *link = whole;
-                true
-            }
-            None => link.mapping_id != active.mapping.id,
-        });
-        Ok(links)
-    }
-
-    /// Reads the tool's side of a mapping: what changed, what is there, and what became of what is not.
+    /// Reads the tool's side of a mapping: what changed, what is there, and what became of what is not. The error inside is of
+    /// this mapping alone.
     pub(super) async fn observe(
         &mut self,
         active: &mut Active,
-        view: &HubView,
         trigger: Trigger,
         translator: &dyn Translator,
-    ) -> Result<(), ConnectionError> {
+    ) -> Result<Result<(), ConnectionError>, RunError> {
+        if let Err(error) = self.list(active).await {
+            return Ok(Err(error));
+        }
+        let view = self.hub_view(active).await?;
+        if active.observation.ids.is_none()
+            && self.capabilities.id_sweep
+            && self.sweeps(&active.mapping, &view, trigger)
+        {
+            match self.connection.all_ids(active.mapping.external_id.clone()).await {
+                Ok(ids) => active.observation.ids = Some(ids),
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        let wanted = self
+            .to_read(&active.mapping, &view, &active.observation, translator)
+            .await?;
+        self.note_seen(view.links.iter().map(|link| &link.external_id));
+        drop(view);
+        let mapping = active.mapping.clone();
+        let observation = &mut active.observation;
+        if let Err(error) = self.read_into(observation, wanted.clone(), &mapping).await {
+            return Ok(Err(error));
+        }
+        let listed = |id: &ExternalId| observation.ids.as_ref().is_none_or(|ids| ids.contains(id));
+        let there = |id: &&ExternalId| observation.tasks.contains_key(*id);
+        observation.unlisted = wanted.iter().filter(|id| !listed(id)).filter(there).count();
+        self.note_seen(
+            active
+                .observation
+                .tasks
+                .keys()
+                .chain(active.observation.ids.iter().flatten()),
+        );
+        active.shelve();
+        Ok(Ok(()))
+    }
+
+    /// Lists what the tool has, or what changed there since it was listed last.
+    async fn list(&self, active: &mut Active) -> Result<(), ConnectionError> {
         let mapping = &active.mapping;
-        let project = mapping.external_id.clone();
         let since = mapping
             .cursor
             .clone()
             .filter(|_| self.capabilities.incremental && mapping.first_contact_done);
         let whole = since.is_none();
-        let request = ListTasks::new(project.clone()).changed_since(since);
+        let request = ListTasks::new(mapping.external_id.clone()).changed_since(since);
         let (tasks, cursor) = self.connection.all_tasks(request).await?;
-        let mut observation = Observation::default();
-        for task in tasks {
-            observation.tasks.insert(task.id.clone(), task);
-        }
-        if whole {
-            observation.ids = Some(observation.tasks.keys().cloned().collect());
-        } else if self.capabilities.id_sweep && self.sweeps(mapping, view, trigger) {
-            observation.ids = Some(self.connection.all_ids(project.clone()).await?);
-        }
+        let tasks: BTreeMap<ExternalId, RemoteTask> = tasks.into_iter().map(|task| (task.id.clone(), task)).collect();
+        active.observation = Observation {
+            ids: whole.then(|| tasks.keys().cloned().collect()),
+            tasks,
+            ..Observation::default()
+        };
         active.cursor = cursor;
-        let wanted = self.to_read(mapping, view, &observation, translator);
-        self.read_into(&mut observation, wanted.clone(), mapping).await?;
-        let listed = |id: &ExternalId| observation.ids.as_ref().is_none_or(|ids| ids.contains(id));
-        let there = |id: &&ExternalId| observation.tasks.contains_key(*id);
-        observation.unlisted = wanted.iter().filter(|id| !listed(id)).filter(there).count();
-        self.note_seen(observation.tasks.keys().chain(observation.ids.iter().flatten()));
-        self.note_seen(view.links.iter().map(|link| &link.external_id));
-        active.observation = observation;
-        active.shelve();
         Ok(())
     }
 
@@ -135,13 +140,13 @@ impl Session {
     }
 
     /// The items that must be read by id: missing ones, unexplained ones, and those that wait for something.
-    fn to_read(
+    async fn to_read(
         &self,
         mapping: &Mapping,
         view: &HubView,
         observation: &Observation,
         translator: &dyn Translator,
-    ) -> Vec<ExternalId> {
+    ) -> Result<Vec<ExternalId>, RunError> {
         let mut references = References::default();
         for link in view.links.iter().filter(|link| link.state == LinkState::Live) {
             references.join(link.task_id, link.external_id.clone());
@@ -149,24 +154,26 @@ impl Session {
         let lens = Lens::new(translator, &mapping.external_id, &references);
         let in_conflict: HashSet<_> = view.conflicts.iter().map(|conflict| conflict.link_id).collect();
         let seen = |id: &ExternalId| observation.tasks.contains_key(id);
-        let mut wanted = Vec::new();
-        for link in view
-            .links
-            .iter()
-            .filter(|link| link.mapping_id == mapping.id && !seen(&link.external_id))
-        {
-            let missing = observation
-                .ids
-                .as_ref()
-                .is_some_and(|ids| !ids.contains(&link.external_id));
-            let waiting = view.tasks.get(&link.task_id).is_some_and(|task| {
-                let moved_in_hub = task.project_id != mapping.project_id && link.state == LinkState::Live;
-                let in_conflict = in_conflict.contains(&link.id);
-                moved_in_hub || needs_reading(task, link, in_conflict, &lens, &self.capabilities)
+        let missing = |link: &Link| {
+            let ids = observation.ids.as_ref();
+            link.state == LinkState::Live && ids.is_some_and(|ids| !ids.contains(&link.external_id))
+        };
+        let of_mapping = |link: &&Link| link.mapping_id == mapping.id && !seen(&link.external_id);
+        let (missing, there): (Vec<&Link>, Vec<&Link>) =
+            view.links.iter().filter(of_mapping).partition(|link| missing(link));
+        let mut wanted: Vec<ExternalId> = missing.iter().map(|link| link.external_id.clone()).collect();
+        for links in there.chunks(LINKS_AT_A_TIME) {
+            let tasks = links.iter().map(|link| link.task_id).collect();
+            let whole = self.store.links_of_tasks(tasks).await?;
+            let whole = whole.iter().filter(|link| link.mapping_id == mapping.id);
+            let waiting = whole.filter(|link| {
+                view.tasks.get(&link.task_id).is_some_and(|task| {
+                    let moved_in_hub = task.project_id != mapping.project_id && link.state == LinkState::Live;
+                    let in_conflict = in_conflict.contains(&link.id);
+                    moved_in_hub || needs_reading(task, link, in_conflict, &lens, &self.capabilities)
+                })
             });
-            if (missing && link.state == LinkState::Live) || waiting {
-                wanted.push(link.external_id.clone());
-            }
+            wanted.extend(waiting.map(|link| link.external_id.clone()));
         }
         let settled: HashSet<&ExternalId> = view
             .links
@@ -182,7 +189,7 @@ impl Session {
         wanted.extend(unexplained.cloned());
         wanted.sort();
         wanted.dedup();
-        wanted
+        Ok(wanted)
     }
 
     /// Reads items by id. An absence is believed only while the project itself reads as open, to the user that saw it last.

@@ -110,8 +110,10 @@ impl Session {
             let input = ground.input(active, &around, &view, tables);
             let mut plan = ground.plan(&input);
             let mut sketch = Sketch::new(look);
-            for entry in plan.by_ref() {
-                outlook.see(&entry, &self.capabilities, &mut sketch);
+            while let Some(entries) = plan.next(self.store.as_ref()).await? {
+                for entry in &entries {
+                    outlook.see(entry, &self.capabilities, &mut sketch);
+                }
             }
             let rest = plan.rest();
             let in_tool = match &active.observation.ids {

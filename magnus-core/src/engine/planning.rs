@@ -8,9 +8,11 @@ use super::observe::HubView;
 use super::session::{Active, Session, Tables};
 use crate::connection::Capabilities;
 use crate::model::{
-    ConnectionOptions, Direction, ItemFailure, Mapping, MappingId, Reason, RunId, SkipReason, TaskId, Timestamp,
+    ConnectionId, ConnectionOptions, Direction, ItemFailure, Mapping, MappingId, Reason, RunId, SkipReason, TaskId,
+    Timestamp,
 };
 use crate::reconcile::{Entry, MappingInput, MappingPlan, Planning, Setting, hold_back};
+use crate::store::TaskStore;
 
 /// The mappings of the connection, as the plan of one of them must know them.
 #[derive(Debug)]
@@ -52,6 +54,7 @@ impl Session {
             || SkipReason::IncompleteListing.because("what the tool has is not known completely in this run");
         let no_creation = no_creation.cloned();
         Ground {
+            connection_id: self.settings.id,
             run_id: self.context.run_id,
             capabilities: self.capabilities.clone(),
             options: self.settings.options.clone(),
@@ -75,6 +78,7 @@ impl Session {
 /// What a plan is made on, apart from the run: that goes on with what was planned first while the rest is planned.
 #[derive(Debug)]
 pub(super) struct Ground {
+    connection_id: ConnectionId,
     run_id: RunId,
     capabilities: Capabilities,
     options: ConnectionOptions,
@@ -136,20 +140,27 @@ pub(super) struct Tried<'a> {
     held_back: Vec<TaskId>,
 }
 
-impl Iterator for Tried<'_> {
-    type Item = Entry;
-
-    fn next(&mut self) -> Option<Entry> {
-        let mut entry = self.planning.next()?;
-        let ground = self.ground;
-        if hold_back(&mut entry, &ground.failures, ground.asked_by_person, ground.now) {
-            self.held_back.extend(entry.task_id);
-        }
-        Some(entry)
-    }
-}
-
 impl Tried<'_> {
+    /// What happens next; `None` once all is planned.
+    pub(super) async fn next(&mut self, store: &dyn TaskStore) -> Result<Option<Vec<Entry>>, RunError> {
+        let Some(linked) = self.planning.upcoming() else {
+            return Ok(None);
+        };
+        let mut links = Vec::new();
+        if !linked.is_empty() {
+            links = store.links_of_tasks(linked).await?;
+            links.retain(|link| link.connection_id == self.ground.connection_id);
+        }
+        let mut entries = self.planning.slice(links);
+        let ground = self.ground;
+        for entry in &mut entries {
+            if hold_back(entry, &ground.failures, ground.asked_by_person, ground.now) {
+                self.held_back.extend(entry.task_id);
+            }
+        }
+        Ok(Some(entries))
+    }
+
     /// What the plan says besides its entries, once all of them were taken.
     pub(super) fn rest(self) -> MappingPlan {
         MappingPlan {

@@ -6,7 +6,9 @@ use super::observe::HubView;
 use super::outlook::Look;
 use super::session::{Active, Session};
 use super::{Phase, RunError, RunErrorKind};
-use crate::model::{ExternalId, HistoryEntry, Intent, Mapping, MappingId, RunId, RunRequest, Task, TaskId};
+use crate::model::{
+    ExternalId, HistoryEntry, Intent, Link, LinkId, Mapping, MappingId, RunId, RunRequest, Task, TaskId,
+};
 use crate::reconcile::{MappingPlan, Observation, Plan, UndoInput, plan_undo};
 
 /// The inverse of a run, mapping by mapping.
@@ -153,7 +155,14 @@ impl Session {
             stored: true,
             mapping,
         };
-        let view = self.hub_view(&active).await?;
+        let mut view = self.hub_view(&active).await?;
+        let whole = self.store.links_of_tasks(touched.iter().copied().collect()).await?;
+        let mut whole: HashMap<LinkId, Link> = whole.into_iter().map(|link| (link.id, link)).collect();
+        for link in &mut view.links {
+            if let Some(whole) = whole.remove(&link.id) {
+                *link = whole;
+            }
+        }
         let wanted: Vec<_> = view
             .links
             .iter()

@@ -2,7 +2,7 @@
 //!
 //! Data flows through the modules in this order: what a tool showed ([`Observation`]), how its values look from the hub
 //! ([`Lens`]), what happens to one field ([`decide`]), to one linked item ([`merge_item`]), to unlinked ones
-//! ([`match_items`]), to a whole mapping ([`plan_mapping`]), and whether a person should look first ([`guard`]).
+//! ([`match_items`]), to a whole mapping ([`Planning`]), and whether a person should look first ([`guard`]).
 
 mod adopt;
 mod allowance;
@@ -37,7 +37,7 @@ pub use item::{Item, ItemMerge, Outgoing, Setting, merge_item};
 pub use lens::{Lens, References, Sendable};
 pub(crate) use lost_create::{candidates, has_title, sent_title, sure_match};
 pub use lost_update::{Fate, fates, untouched_since_creation};
-pub use mapping::{Entry, MappingInput, MappingPlan, Planning, Push, plan_mapping};
+pub use mapping::{Entry, MappingInput, MappingPlan, Planning, Push};
 pub use matching::{Candidate, Matches, match_items};
 pub use observation::{Absence, Observation};
 pub use plan::{FieldChange, Plan, PlannedAction, PlannedItem, PlannedMapping};

@@ -21,6 +21,7 @@ impl<'a> Planner<'a> {
     }
 
     pub(super) fn merge_link(&mut self, link: &'a Link) {
+        let Some(link) = &self.whole(link) else { return };
         if link.state == LinkState::Live {
             self.plan.linked += 1;
         }
@@ -62,7 +63,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    pub(super) fn merge_present(&mut self, task: &'a Task, link: &'a Link, remote: &'a RemoteTask) {
+    pub(super) fn merge_present(&mut self, task: &'a Task, link: &Link, remote: &'a RemoteTask) {
         let mapping = self.input.mapping;
         let mut after = link.clone();
         after.state = LinkState::Live;

@@ -34,7 +34,7 @@ pub struct MappingInput<'a> {
     pub options: &'a ConnectionOptions,
     /// The tasks of the hub project, and those of links that point out of it.
     pub tasks: &'a HashMap<TaskId, Task>,
-    /// All links of the connection.
+    /// All links of the connection; their bases are asked for when it is their turn.
     pub links: &'a [Link],
     /// The open conflicts of the connection.
     pub conflicts: &'a [Conflict],
@@ -137,15 +137,4 @@ pub struct MappingPlan {
     pub held_back: Vec<TaskId>,
     /// Whether something waits for what is planned before it: it is planned anew once that is committed.
     pub waits: bool,
-}
-
-/// Plans one mapping, whole. Pure and total.
-#[must_use]
-pub fn plan_mapping(input: &MappingInput<'_>) -> MappingPlan {
-    let mut planning = Planning::new(input);
-    let entries = planning.by_ref().collect();
-    MappingPlan {
-        entries,
-        ..planning.rest()
-    }
 }

@@ -22,6 +22,8 @@ pub(super) struct Planner<'a> {
     /// Links of tasks that a person brought back after the tool's side was gone: they are matched or made there anew.
     pub(super) free: HashMap<TaskId, &'a Link>,
     pub(super) by_external: HashMap<&'a ExternalId, &'a Link>,
+    /// The links of the items at hand, with their bases.
+    pub(super) whole: HashMap<LinkId, Link>,
     pub(super) open: HashMap<LinkId, HashMap<Field, &'a Conflict>>,
     pub(super) parents: Parents,
     pub(super) imports: Vec<(TaskId, &'a RemoteTask)>,
@@ -66,6 +68,7 @@ impl<'a> Planner<'a> {
             by_task: bound.into_iter().map(|link| (link.task_id, link)).collect(),
             free: free.into_iter().map(|link| (link.task_id, link)).collect(),
             by_external: input.links.iter().map(|link| (&link.external_id, link)).collect(),
+            whole: HashMap::new(),
             open,
             parents: Parents::stored(parents),
             imports: Vec::new(),
@@ -75,6 +78,16 @@ impl<'a> Planner<'a> {
 
     pub(super) fn setting(&self) -> &Setting<'a> {
         &self.input.setting
+    }
+
+    /// A link with its bases. `None` if it was not brought, or is another one by now: then its item is for another round.
+    pub(super) fn whole(&mut self, link: &Link) -> Option<Link> {
+        let whole = self
+            .whole
+            .remove(&link.id)
+            .filter(|whole| whole.version == link.version);
+        self.plan.waits |= whole.is_none();
+        whole
     }
 
     pub(super) fn is_ours(&self, task: &Task) -> bool {

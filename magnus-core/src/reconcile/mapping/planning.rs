@@ -1,4 +1,4 @@
-//! The plan of one mapping, entry by entry.
+//! The plan of one mapping, slice by slice.
 
 use std::collections::VecDeque;
 
@@ -24,30 +24,25 @@ pub(super) enum Step<'a> {
     Export(&'a Task, usize),
 }
 
-/// The parts of a plan, in order: each knows what the ones before it have decided.
-#[derive(Debug, Clone, Copy)]
-enum Part {
-    Imports,
-    Joins,
-    Merges,
-    Exports,
-}
+/// How many items are looked at before what happens to them is handed out.
+const SLICE: usize = 256;
 
-/// Plans one mapping, an entry at a time: all entries together are several times as large as what they are made of, so whoever
-/// can do with one after the other never holds them all. Pure and total: another one of the same input plans the same, but for
-/// the ids of new hub tasks.
+/// Plans one mapping, slice by slice. All entries and all bases together are several times as large as what they are made
+/// of, so nobody holds them all: [`Planning::upcoming`] tells whose links are wanted whole, and [`Planning::slice`] takes
+/// them for what happens next.
+///
+/// Pure and total. Another one of the same input plans the same, but for the ids of new hub tasks.
 pub struct Planning<'a> {
     planner: Planner<'a>,
     matches: Matches,
-    parts: VecDeque<Part>,
     steps: VecDeque<Step<'a>>,
-    ready: VecDeque<Entry>,
+    /// Whether what the tool lacks is among the steps: that is known once all else is decided.
+    with_exports: bool,
 }
 
 impl std::fmt::Debug for Planning<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Planning")
-            .field("parts", &self.parts)
             .field("steps", &self.steps.len())
             .finish_non_exhaustive()
     }
@@ -60,47 +55,49 @@ impl<'a> Planning<'a> {
         let mut planner = Planner::new(input);
         let matches = planner.match_unlinked();
         planner.join_new(&matches);
+        let mut steps = VecDeque::from(planner.imports(&matches));
+        steps.extend(planner.joins(&matches));
+        steps.extend(planner.merges());
         Self {
             planner,
             matches,
-            parts: VecDeque::from([Part::Imports, Part::Joins, Part::Merges, Part::Exports]),
-            steps: VecDeque::new(),
-            ready: VecDeque::new(),
+            steps,
+            with_exports: false,
         }
     }
 
-    /// What a plan says besides its entries; whole once all of them were taken. The entries that were not are in it.
+    /// The hub tasks whose links the next slice is decided on; `None` once all is planned.
+    pub fn upcoming(&mut self) -> Option<Vec<TaskId>> {
+        if self.steps.is_empty() && !self.with_exports {
+            self.with_exports = true;
+            self.steps = self.planner.exports(&self.matches).into();
+        }
+        if self.steps.is_empty() {
+            return None;
+        }
+        let next = self.steps.iter().take(SLICE);
+        let linked = next.filter_map(|step| match step {
+            Step::Merge(link) => Some(link.task_id),
+            Step::Join(task, _) => self.planner.free.contains_key(&task.id).then_some(task.id),
+            _ => None,
+        });
+        Some(linked.collect())
+    }
+
+    /// What happens to the next items, with the links of [`Planning::upcoming`], whole. An item whose link is not among them,
+    /// or is another one by now, is left to another round.
+    pub fn slice(&mut self, links: Vec<Link>) -> Vec<Entry> {
+        self.planner.whole = links.into_iter().map(|link| (link.id, link)).collect();
+        for step in self.steps.drain(..self.steps.len().min(SLICE)) {
+            self.planner.take(step);
+        }
+        std::mem::take(&mut self.planner.plan.entries)
+    }
+
+    /// What the plan says besides its entries; whole once nothing is upcoming.
     #[must_use]
     pub fn rest(self) -> MappingPlan {
-        MappingPlan {
-            entries: self.ready.into(),
-            ..self.planner.plan
-        }
-    }
-}
-
-impl Iterator for Planning<'_> {
-    type Item = Entry;
-
-    fn next(&mut self) -> Option<Entry> {
-        loop {
-            if let Some(entry) = self.ready.pop_front() {
-                return Some(entry);
-            }
-            match self.steps.pop_front() {
-                Some(step) => self.planner.take(step),
-                None => {
-                    self.steps = match self.parts.pop_front()? {
-                        Part::Imports => self.planner.imports(&self.matches),
-                        Part::Joins => self.planner.joins(&self.matches),
-                        Part::Merges => self.planner.merges(),
-                        Part::Exports => self.planner.exports(&self.matches),
-                    }
-                    .into();
-                }
-            }
-            self.ready.extend(self.planner.plan.entries.drain(..));
-        }
+        self.planner.plan
     }
 }
 

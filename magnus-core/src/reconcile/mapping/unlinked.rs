@@ -94,11 +94,12 @@ impl<'a> Planner<'a> {
 
     pub(super) fn join(&mut self, task: &'a Task, remote: &'a RemoteTask) {
         let now = self.setting().now;
-        let (link, after) = match self.free.get(&task.id) {
-            Some(free) => (
-                (*free).clone(),
-                free.turned_to(self.input.mapping, remote.id.clone(), now),
-            ),
+        let (link, after) = match self.free.get(&task.id).copied() {
+            Some(free) => {
+                let Some(free) = self.whole(free) else { return };
+                let after = free.turned_to(self.input.mapping, remote.id.clone(), now);
+                (free, after)
+            }
             None => {
                 let link = Link::new(self.input.mapping, task.id, remote.id.clone(), now);
                 (link.clone(), link)
