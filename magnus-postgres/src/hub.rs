@@ -1,7 +1,9 @@
 //! Reading projects and tasks.
 
 use async_trait::async_trait;
-use magnus_core::model::{HistoryEntry, Priority, Project, ProjectId, RunId, Status, Task, TaskId, ToolName};
+use magnus_core::model::{
+    HistoryEntry, Priority, Project, ProjectId, RunId, Status, Task, TaskEntry, TaskId, ToolName,
+};
 use magnus_core::store::{HubStore, StoreError, TaskPage, TaskQuery};
 
 use crate::columns::each;
@@ -37,6 +39,19 @@ impl HubStore for PostgresStore {
                 .fetch_all(self.pool())
         )?;
         rows.iter().map(tasks::from_row).collect()
+    }
+
+    async fn task_index(&self, project: ProjectId) -> Result<Vec<TaskEntry>, StoreError> {
+        let rows = patiently!(
+            "read tasks",
+            sqlx::query(self.sql(
+                "SELECT id, project_id, title, parent_task_id, archived_at, deleted_at, version
+                 FROM {hub}.magnus_tasks WHERE project_id = $1 ORDER BY id"
+            ))
+            .bind(project.as_uuid())
+            .fetch_all(self.pool())
+        )?;
+        rows.iter().map(tasks::entry_from_row).collect()
     }
 
     async fn tasks(&self, ids: Vec<TaskId>) -> Result<Vec<Task>, StoreError> {

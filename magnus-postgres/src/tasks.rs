@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use magnus_core::model::{ConnectionId, Person, ProjectId, RowVersion, Task, TaskId, ToolName};
+use magnus_core::model::{ConnectionId, Person, ProjectId, RowVersion, Task, TaskEntry, TaskId, ToolName};
 use magnus_core::store::{MatchGuard, StoreError};
 use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
@@ -39,6 +39,19 @@ pub(crate) fn from_row(row: &PgRow) -> Result<Task, StoreError> {
         created_at: columns.time("created_at")?,
         updated_at: columns.time("updated_at")?,
         field_times: columns.json("field_times")?,
+        version: RowVersion(columns.get("version")?),
+    })
+}
+
+pub(crate) fn entry_from_row(row: &PgRow) -> Result<TaskEntry, StoreError> {
+    let columns = Columns::new("magnus_tasks", row);
+    Ok(TaskEntry {
+        id: columns.id("id", TaskId::from_uuid)?,
+        project_id: columns.id("project_id", ProjectId::from_uuid)?,
+        title: columns.text("title")?,
+        parent_id: columns.optional_id("parent_task_id", TaskId::from_uuid)?,
+        archived: columns.optional_time("archived_at")?.is_some(),
+        deleted: columns.optional_time("deleted_at")?.is_some(),
         version: RowVersion(columns.get("version")?),
     })
 }

@@ -1,7 +1,9 @@
 //! Reading projects and tasks.
 
 use async_trait::async_trait;
-use magnus_core::model::{HistoryEntry, Priority, Project, ProjectId, RunId, Status, Task, TaskId, ToolName};
+use magnus_core::model::{
+    HistoryEntry, Priority, Project, ProjectId, RunId, Status, Task, TaskEntry, TaskId, ToolName,
+};
 use magnus_core::store::{HubStore, StoreError, TaskPage, TaskQuery};
 
 use crate::columns::id_list;
@@ -31,6 +33,15 @@ impl HubStore for SqliteStore {
         let query =
             sqlx::query("SELECT * FROM magnus_tasks WHERE project_id = ? ORDER BY id").bind(project.to_string());
         rows::each(query.fetch(self.bulk_readers()), "read tasks", tasks::from_row).await
+    }
+
+    async fn task_index(&self, project: ProjectId) -> Result<Vec<TaskEntry>, StoreError> {
+        let query = sqlx::query(
+            "SELECT id, project_id, title, parent_task_id, archived_at, deleted_at, version
+             FROM magnus_tasks WHERE project_id = ? ORDER BY id",
+        )
+        .bind(project.to_string());
+        rows::each(query.fetch(self.bulk_readers()), "read tasks", tasks::entry_from_row).await
     }
 
     async fn tasks(&self, ids: Vec<TaskId>) -> Result<Vec<Task>, StoreError> {

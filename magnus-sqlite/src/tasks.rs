@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use magnus_core::model::{ConnectionId, Person, RowVersion, Task, TaskId, ToolName};
+use magnus_core::model::{ConnectionId, Person, RowVersion, Task, TaskEntry, TaskId, ToolName};
 use magnus_core::store::{MatchGuard, StoreError};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
@@ -37,6 +37,19 @@ pub(crate) fn from_row(row: &SqliteRow) -> Result<Task, StoreError> {
         created_at: columns.time("created_at")?,
         updated_at: columns.time("updated_at")?,
         field_times: columns.json("field_times")?,
+        version: RowVersion(columns.get("version")?),
+    })
+}
+
+pub(crate) fn entry_from_row(row: &SqliteRow) -> Result<TaskEntry, StoreError> {
+    let columns = Columns::new("magnus_tasks", row);
+    Ok(TaskEntry {
+        id: columns.parse("id")?,
+        project_id: columns.parse("project_id")?,
+        title: columns.text("title")?,
+        parent_id: columns.optional("parent_task_id")?,
+        archived: columns.get::<Option<&str>>("archived_at")?.is_some(),
+        deleted: columns.get::<Option<&str>>("deleted_at")?.is_some(),
         version: RowVersion(columns.get("version")?),
     })
 }

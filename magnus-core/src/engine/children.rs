@@ -43,7 +43,7 @@ impl Session {
                 Ok(children) if self.all_go(*task_id, &children).await? => {
                     "it has children there that have not gone yet; it goes after them".to_owned()
                 }
-                Ok(_) if self.bring_back(*task_id, view).await? => {
+                Ok(_) if self.bring_back(*task_id).await? => {
                     "it has children there that would be deleted too, so it was brought back in the hub".to_owned()
                 }
                 Ok(_) => "it has children there that would be deleted too".to_owned(),
@@ -106,8 +106,8 @@ impl Session {
     }
 
     /// Takes back the deletion of a hub task. `false` if it is not deleted, or changed meanwhile.
-    async fn bring_back(&mut self, task: TaskId, view: &HubView) -> Result<bool, RunError> {
-        let Some(before) = view.tasks.get(&task).filter(|task| task.is_deleted()) else {
+    async fn bring_back(&mut self, task: TaskId) -> Result<bool, RunError> {
+        let Some(before) = self.task(task).await?.filter(Task::is_deleted) else {
             return Ok(false);
         };
         let now = self.now();

@@ -73,7 +73,6 @@ impl Session {
         allowance: &mut Allowance,
     ) -> Result<(), RunError> {
         let around = self.around(actives).await?;
-        actives[index].unshelve()?;
         let mut settled = false;
         let mut all_carried_out = true;
         let mut missing = false;
@@ -254,7 +253,7 @@ impl Session {
 
 /// Whether an item is not seen of which nobody can tell that it is gone.
 fn is_missing(entry: &Entry, view: &HubView) -> bool {
-    let is_wanted = |task| view.tasks.get(task).is_some_and(|task| !task.is_deleted());
+    let is_wanted = |task| view.tasks.get(task).is_some_and(|task| !task.deleted);
     let unproven = |reason: &Reason| reason.code == SkipReason::AbsenceUnproven;
     entry.reason.as_ref().is_some_and(unproven) && entry.task_id.as_ref().is_some_and(is_wanted)
 }

@@ -1,12 +1,12 @@
 //! Reads what the tool has, and how far that can be believed.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use super::RunError;
 use super::session::{Active, Session};
 use crate::connection::{ConnectionError, ConnectionExt, ListTasks, ProjectReading, ReadTask, Reading, Translator};
-use crate::model::{Conflict, ExternalId, Link, LinkState, Mapping, RemoteTask, Task, TaskId, Trigger};
-use crate::reconcile::{Absence, Lens, Observation, References, needs_reading};
+use crate::model::{Conflict, ExternalId, Link, LinkState, Mapping, RemoteTask, Task, TaskEntry, TaskId, Trigger};
+use crate::reconcile::{Absence, Lens, Observation, References, Sightings, needs_reading};
 
 /// A scheduled run sweeps the ids of a mapping whose last complete reading is older than this.
 const SWEEP_INTERVAL: chrono::TimeDelta = chrono::TimeDelta::hours(1);
@@ -18,7 +18,7 @@ const LINKS_AT_A_TIME: usize = 256;
 #[derive(Debug, Default)]
 pub(super) struct HubView {
     /// The tasks of the hub project, and those of links that point out of it.
-    pub(super) tasks: HashMap<TaskId, Task>,
+    pub(super) tasks: HashMap<TaskId, TaskEntry>,
     /// All links of the connection, without their bases: who is linked with whom.
     pub(super) links: Vec<Link>,
     /// The open conflicts of the connection.
@@ -41,17 +41,17 @@ impl Session {
     /// external task shows up here.
     pub(super) async fn hub_view(&self, active: &Active) -> Result<HubView, RunError> {
         let mapping = &active.mapping;
-        let tasks = self.store.tasks_of_project(mapping.project_id).await?;
-        let mut tasks: HashMap<TaskId, Task> = tasks.into_iter().map(|task| (task.id, task)).collect();
+        let tasks = self.store.task_index(mapping.project_id).await?;
+        let mut tasks: HashMap<TaskId, TaskEntry> = tasks.into_iter().map(|task| (task.id, task)).collect();
         let links = self.store.link_index(self.settings.id).await?;
         let elsewhere: Vec<TaskId> = links
             .iter()
-            .filter(|link| link.mapping_id == mapping.id || active.observation.tasks.contains_key(&link.external_id))
+            .filter(|link| link.mapping_id == mapping.id || active.observation.tasks.contains(&link.external_id))
             .map(|link| link.task_id)
             .filter(|task| !tasks.contains_key(task))
             .collect();
         for task in self.store.tasks(elsewhere).await? {
-            tasks.insert(task.id, task);
+            tasks.insert(task.id, TaskEntry::from(&task));
         }
         let query = crate::store::ConflictQuery::open(Some(self.settings.id));
         Ok(HubView {
@@ -93,16 +93,15 @@ impl Session {
             return Ok(Err(error));
         }
         let listed = |id: &ExternalId| observation.ids.as_ref().is_none_or(|ids| ids.contains(id));
-        let there = |id: &&ExternalId| observation.tasks.contains_key(*id);
+        let there = |id: &&ExternalId| observation.tasks.contains(id);
         observation.unlisted = wanted.iter().filter(|id| !listed(id)).filter(there).count();
         self.note_seen(
             active
                 .observation
                 .tasks
-                .keys()
+                .ids()
                 .chain(active.observation.ids.iter().flatten()),
         );
-        active.shelve();
         Ok(Ok(()))
     }
 
@@ -116,9 +115,9 @@ impl Session {
         let whole = since.is_none();
         let request = ListTasks::new(mapping.external_id.clone()).changed_since(since);
         let (tasks, cursor) = self.connection.all_tasks(request).await?;
-        let tasks: BTreeMap<ExternalId, RemoteTask> = tasks.into_iter().map(|task| (task.id.clone(), task)).collect();
+        let tasks: Sightings = tasks.into_iter().collect();
         active.observation = Observation {
-            ids: whole.then(|| tasks.keys().cloned().collect()),
+            ids: whole.then(|| tasks.ids().cloned().collect()),
             tasks,
             ..Observation::default()
         };
@@ -132,7 +131,7 @@ impl Session {
         let unlinked_task = view
             .tasks
             .values()
-            .any(|task| task.project_id == mapping.project_id && !task.is_deleted() && !linked.contains(&task.id));
+            .any(|task| task.project_id == mapping.project_id && !task.deleted && !linked.contains(&task.id));
         let overdue = mapping
             .last_sync_at
             .is_none_or(|last| self.now() - last >= SWEEP_INTERVAL);
@@ -153,7 +152,7 @@ impl Session {
         }
         let lens = Lens::new(translator, &mapping.external_id, &references);
         let in_conflict: HashSet<_> = view.conflicts.iter().map(|conflict| conflict.link_id).collect();
-        let seen = |id: &ExternalId| observation.tasks.contains_key(id);
+        let seen = |id: &ExternalId| observation.tasks.contains(id);
         let missing = |link: &Link| {
             let ids = observation.ids.as_ref();
             link.state == LinkState::Live && ids.is_some_and(|ids| !ids.contains(&link.external_id))
@@ -163,11 +162,13 @@ impl Session {
             view.links.iter().filter(of_mapping).partition(|link| missing(link));
         let mut wanted: Vec<ExternalId> = missing.iter().map(|link| link.external_id.clone()).collect();
         for links in there.chunks(LINKS_AT_A_TIME) {
-            let tasks = links.iter().map(|link| link.task_id).collect();
-            let whole = self.store.links_of_tasks(tasks).await?;
-            let whole = whole.iter().filter(|link| link.mapping_id == mapping.id);
-            let waiting = whole.filter(|link| {
-                view.tasks.get(&link.task_id).is_some_and(|task| {
+            let tasks: Vec<TaskId> = links.iter().map(|link| link.task_id).collect();
+            let links = self.store.links_of_tasks(tasks.clone()).await?;
+            let tasks = self.store.tasks(tasks).await?;
+            let tasks: HashMap<TaskId, &Task> = tasks.iter().map(|task| (task.id, task)).collect();
+            let here = links.iter().filter(|link| link.mapping_id == mapping.id);
+            let waiting = here.filter(|link| {
+                tasks.get(&link.task_id).is_some_and(|task| {
                     let moved_in_hub = task.project_id != mapping.project_id && link.state == LinkState::Live;
                     let in_conflict = in_conflict.contains(&link.id);
                     moved_in_hub || needs_reading(task, link, in_conflict, &lens, &self.capabilities)
@@ -268,7 +269,7 @@ impl Session {
             for (id, reading) in chunk.iter().zip(readings) {
                 let absence = match reading {
                     Reading::Present(task) => {
-                        observation.tasks.insert(id.clone(), *task);
+                        observation.tasks.insert(*task);
                         continue;
                     }
                     Reading::Absent => {

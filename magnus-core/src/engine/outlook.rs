@@ -94,7 +94,7 @@ impl Session {
     /// Plans every mapping.
     pub(super) async fn outlook(
         &self,
-        active: &mut [Active],
+        active: &[Active],
         tables: &Tables,
         no_creation: Option<&Reason>,
         look: Look<'_>,
@@ -104,7 +104,6 @@ impl Session {
         let mut outlook = Outlook::default();
         for active in active {
             self.checkpoint()?;
-            active.unshelve()?;
             let view = self.hub_view(active).await?;
             let ground = self.ground(active, no_creation);
             let input = ground.input(active, &around, &view, tables);
@@ -122,7 +121,6 @@ impl Session {
             };
             outlook.allowance.add_sides(rest.linked, count(in_tool));
             outlook.finish(active, sketch, &rest.unchanged);
-            active.shelve();
         }
         Ok(outlook)
     }

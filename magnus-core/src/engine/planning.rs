@@ -143,15 +143,16 @@ pub(super) struct Tried<'a> {
 impl Tried<'_> {
     /// What happens next; `None` once all is planned.
     pub(super) async fn next(&mut self, store: &dyn TaskStore) -> Result<Option<Vec<Entry>>, RunError> {
-        let Some(linked) = self.planning.upcoming() else {
+        let Some(wanted) = self.planning.upcoming() else {
             return Ok(None);
         };
-        let mut links = Vec::new();
-        if !linked.is_empty() {
-            links = store.links_of_tasks(linked).await?;
+        let (mut tasks, mut links) = (Vec::new(), Vec::new());
+        if !wanted.is_empty() {
+            links = store.links_of_tasks(wanted.clone()).await?;
             links.retain(|link| link.connection_id == self.ground.connection_id);
+            tasks = store.tasks(wanted).await?;
         }
-        let mut entries = self.planning.slice(links);
+        let mut entries = self.planning.slice(tasks, links);
         let ground = self.ground;
         for entry in &mut entries {
             if hold_back(entry, &ground.failures, ground.asked_by_person, ground.now) {

@@ -83,7 +83,6 @@ impl Session {
                 mapping,
                 direction,
                 observation: Observation::default(),
-                shelf: Vec::new(),
                 cursor: None,
                 stored,
             });

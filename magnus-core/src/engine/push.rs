@@ -13,7 +13,7 @@ use crate::model::{
     ExternalId, Field, Intent, IntentOperation, IntentState, Link, LinkState, Mapping, RemoteTask, RemoteValue, Task,
     TaskId, Value,
 };
-use crate::reconcile::{Entry, Lens, Push, References, still_wanted};
+use crate::reconcile::{Entry, Lens, Push, References, Sightings, still_wanted};
 use crate::store::Unit;
 
 impl Session {
@@ -198,7 +198,7 @@ const DELETIONS: u8 = 2;
 
 /// Changes first, so that children are detached from what is deleted; then creations, parents before children; then
 /// deletions, children before parents: by what is below what in the tool, which may take children along, and then by the hub.
-fn stage(entry: &Entry, view: &HubView, shown: &BTreeMap<ExternalId, RemoteTask>) -> (u8, i64, i64) {
+fn stage(entry: &Entry, view: &HubView, shown: &Sightings) -> (u8, i64, i64) {
     match &entry.push {
         Some(Push::Delete {
             task_id, external_id, ..
@@ -212,13 +212,13 @@ fn stage(entry: &Entry, view: &HubView, shown: &BTreeMap<ExternalId, RemoteTask>
     }
 }
 
-fn ancestors_in_tool(item: &ExternalId, shown: &BTreeMap<ExternalId, RemoteTask>) -> i64 {
-    let above = |item: &ExternalId| shown.get(item)?.value(Field::Parent)?.as_external_id();
+fn ancestors_in_tool(item: &ExternalId, shown: &Sightings) -> i64 {
+    let above = |item: &ExternalId| shown.brief(item)?.parent.as_ref();
     let mut count = 0;
     let mut next = above(item);
     while let Some(parent) = next.filter(|_| count < 1000) {
         count += 1;
-        next = above(&parent);
+        next = above(parent);
     }
     count
 }
@@ -246,9 +246,9 @@ pub(super) fn see(actives: &mut [Active], index: usize, task: RemoteTask) {
     let observation = &mut actives[owner].observation;
     observation.absent.remove(&external);
     if let Some(ids) = &mut observation.ids {
-        ids.insert(external.clone());
+        ids.insert(external);
     }
-    observation.tasks.insert(external, task);
+    observation.tasks.insert(task);
 }
 
 pub(super) fn settled(mut intent: Intent, applied: bool) -> Intent {

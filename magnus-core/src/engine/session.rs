@@ -11,8 +11,8 @@ use super::{RunContext, RunError, RunErrorKind};
 use crate::clock::Clock;
 use crate::connection::{Capabilities, Connection, Translator};
 use crate::model::{
-    ConnectionSettings, Direction, ExternalId, Field, Intent, ItemFailure, Mapping, Reason, RemoteTask, RunReport,
-    SkipReason, TaskId, Timestamp,
+    ConnectionSettings, Direction, ExternalId, Field, Intent, ItemFailure, Mapping, Reason, RunReport, SkipReason,
+    TaskId, Timestamp,
 };
 use crate::reconcile::Observation;
 use crate::store::{Changeset, CommitOutcome, StoreErrorKind, TaskStore, Unit};
@@ -69,38 +69,10 @@ pub(super) struct Active {
     pub(super) mapping: Mapping,
     pub(super) direction: Direction,
     pub(super) observation: Observation,
-    /// The tasks of the observation in a small form, as long as another mapping is worked at.
-    pub(super) shelf: Vec<Box<[u8]>>,
     /// Where the next incremental listing may start.
     pub(super) cursor: Option<crate::model::Cursor>,
     /// Whether the mapping is stored already.
     pub(super) stored: bool,
-}
-
-impl Active {
-    /// Makes an observation small that is not looked at for a while. A run sees all mappings before it works at any, and a
-    /// task in memory is several times as large as its text.
-    pub(super) fn shelve(&mut self) {
-        let tasks = std::mem::take(&mut self.observation.tasks);
-        for (id, task) in tasks {
-            match serde_json::to_vec(&task) {
-                Ok(text) => self.shelf.push(text.into_boxed_slice()),
-                Err(_) => drop(self.observation.tasks.insert(id, task)),
-            }
-        }
-    }
-
-    /// Has the observation whole again. What was put into it meanwhile is newer.
-    pub(super) fn unshelve(&mut self) -> Result<(), RunError> {
-        for text in std::mem::take(&mut self.shelf) {
-            let task: RemoteTask = serde_json::from_slice(&text).map_err(|error| {
-                let words = format!("a task that was read could not be looked at again: {error}");
-                RunError::new(RunErrorKind::Panicked, words).with_connection(self.mapping.connection_id)
-            })?;
-            self.observation.tasks.entry(task.id.clone()).or_insert(task);
-        }
-        Ok(())
-    }
 }
 
 /// The tool's tables for all active mappings.

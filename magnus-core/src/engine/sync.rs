@@ -264,9 +264,7 @@ impl SyncEngine for Engine {
             confirmed: None,
             show: true,
         };
-        let outlook = session
-            .outlook(&mut active, &tables, no_creation.as_ref(), look)
-            .await?;
+        let outlook = session.outlook(&active, &tables, no_creation.as_ref(), look).await?;
         Ok(session.show(outlook))
     }
 
@@ -318,10 +316,10 @@ impl Session {
             confirmed: confirmed.as_ref(),
             show: false,
         };
-        let outlook = self.outlook(&mut active, &tables, no_creation.as_ref(), look).await?;
+        let outlook = self.outlook(&active, &tables, no_creation.as_ref(), look).await?;
         if !outlook.allowance.halts(&self.settings.options.guard).is_empty() {
             let look = Look { show: true, ..look };
-            let shown = self.outlook(&mut active, &tables, no_creation.as_ref(), look).await?;
+            let shown = self.outlook(&active, &tables, no_creation.as_ref(), look).await?;
             return Ok(Some(self.show(shown)));
         }
         let mut allowance = outlook.allowance;

@@ -150,7 +150,6 @@ impl Session {
         let mut active = Active {
             direction: self.direction,
             observation: Observation::default(),
-            shelf: Vec::new(),
             cursor: None,
             stored: true,
             mapping,
@@ -188,12 +187,16 @@ impl Session {
         for task in touched {
             history.insert(*task, self.store.history(*task).await?);
         }
-        let tasks: &HashMap<TaskId, Task> = &view.tasks;
+        // What the run touched may have been moved elsewhere since.
+        let of_project = self.store.tasks_of_project(active.mapping.project_id).await?;
+        let elsewhere = self.store.tasks(touched.iter().copied().collect()).await?;
+        let tasks = of_project.into_iter().chain(elsewhere);
+        let tasks: HashMap<TaskId, Task> = tasks.map(|task| (task.id, task)).collect();
         Ok(plan_undo(&UndoInput {
             undone,
             mapping: &active.mapping,
             touched,
-            tasks,
+            tasks: &tasks,
             history: &history,
             intents,
             links: &view.links,

@@ -21,6 +21,7 @@ mod run;
 mod settings;
 mod status;
 mod task;
+mod task_entry;
 pub mod text;
 mod value;
 
@@ -51,6 +52,7 @@ pub use settings::{
 pub(crate) use status::named_enum;
 pub use status::{Priority, Status, UnknownName};
 pub use task::Task;
+pub use task_entry::TaskEntry;
 pub use value::{Value, WrongValueType};
 
 /// An instant in UTC. Calendar dates never pass through it.

@@ -1,8 +1,9 @@
 //! What one side showed, and how far it can be believed.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
-use crate::model::{ExternalId, RemoteTask};
+use super::sightings::Sightings;
+use crate::model::ExternalId;
 
 /// What a direct read said of an item that a complete listing did not show.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +20,7 @@ pub enum Absence {
 #[derive(Debug, Clone, Default)]
 pub struct Observation {
     /// Tasks listed or read.
-    pub tasks: BTreeMap<ExternalId, RemoteTask>,
+    pub tasks: Sightings,
     /// Items that a complete listing did not show, as a direct read explained it.
     pub absent: HashMap<ExternalId, Absence>,
     /// All ids of the project, if they were swept or the listing was whole: only then may something be created, since

@@ -13,8 +13,8 @@ use async_trait::async_trait;
 
 use crate::model::{
     Conflict, ConflictId, ConnectionId, ConnectionSettings, ExternalId, HistoryEntry, Intent, IntentId, ItemFailure,
-    Link, LinkId, Mapping, MappingId, Project, ProjectId, Run, RunId, RunReport, RunRequest, RunState, Task, TaskId,
-    Trigger,
+    Link, LinkId, Mapping, MappingId, Project, ProjectId, Run, RunId, RunReport, RunRequest, RunState, Task, TaskEntry,
+    TaskId, Trigger,
 };
 
 pub use breakdown::{BreakdownClaim, BreakdownEnd, BreakdownQuery, BreakdownStore, EnqueuedBreakdown};
@@ -41,6 +41,13 @@ pub trait HubStore: Debug + Send + Sync + 'static {
 
     /// All tasks of a project, tombstones and archived ones too, by id.
     async fn tasks_of_project(&self, project: ProjectId) -> Result<Vec<Task>, StoreError>;
+
+    /// All tasks of a project, tombstones and archived ones too, by id, as far as must be known of all of them. A tenth of
+    /// [`tasks_of_project`](Self::tasks_of_project) in size.
+    async fn task_index(&self, project: ProjectId) -> Result<Vec<TaskEntry>, StoreError> {
+        let tasks = self.tasks_of_project(project).await?;
+        Ok(tasks.iter().map(TaskEntry::from).collect())
+    }
 
     /// Tasks by id, tombstones too; unknown ids are left out.
     async fn tasks(&self, ids: Vec<TaskId>) -> Result<Vec<Task>, StoreError>;

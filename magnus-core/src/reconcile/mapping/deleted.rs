@@ -10,8 +10,8 @@ use crate::reconcile::observation::Absence;
 use crate::reconcile::plan::PlannedAction;
 use crate::store::{TaskWrite, Unit};
 
-impl<'a> Planner<'a> {
-    pub(super) fn not_observed(&mut self, task: &'a Task, link: &Link) {
+impl Planner<'_> {
+    pub(super) fn not_observed(&mut self, task: &Task, link: &Link) {
         match self.input.observation.absent.get(&link.external_id) {
             Some(Absence::Gone) if task.is_deleted() => {
                 let after = Link {
@@ -70,7 +70,7 @@ impl<'a> Planner<'a> {
     }
 
     /// The tool's side is gone, with evidence. Before anything is deleted in the hub it must be seen so in two runs.
-    pub(super) fn gone_in_tool(&mut self, task: &'a Task, link: &Link) {
+    pub(super) fn gone_in_tool(&mut self, task: &Task, link: &Link) {
         let run = self.setting().run_id;
         let gone = Link {
             state: LinkState::GoneRemote,
@@ -134,7 +134,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    pub(super) fn deleted_in_hub(&mut self, task: &'a Task, link: &Link, remote: Option<&'a RemoteTask>) {
+    pub(super) fn deleted_in_hub(&mut self, task: &Task, link: &Link, remote: Option<&RemoteTask>) {
         let kept = Link {
             state: LinkState::GoneLocal,
             ..link.clone()

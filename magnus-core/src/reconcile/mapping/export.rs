@@ -6,7 +6,7 @@ use super::planner::Planner;
 use super::planning::Step;
 use super::{Entry, Push};
 use crate::connection::FieldSupport;
-use crate::model::{Field, Rule, Side, SkipReason, Task, TaskId};
+use crate::model::{Field, Rule, Side, SkipReason, Task, TaskEntry, TaskId};
 use crate::reconcile::decision::Hold;
 use crate::reconcile::hierarchy::depths;
 use crate::reconcile::item::Outgoing;
@@ -18,11 +18,11 @@ use crate::store::Unit;
 impl<'a> Planner<'a> {
     pub(super) fn exports(&mut self, matches: &Matches) -> Vec<Step<'a>> {
         let paired: HashSet<TaskId> = matches.pairs.iter().map(|(task, _)| *task).collect();
-        let mut wanted: Vec<&'a Task> = self
+        let mut wanted: Vec<&'a TaskEntry> = self
             .input
             .tasks
             .values()
-            .filter(|task| self.is_ours(task) && !task.is_deleted() && task.archived_at.is_none())
+            .filter(|task| self.is_ours(task) && !task.deleted && !task.archived)
             .filter(|task| !self.by_task.contains_key(&task.id) && !paired.contains(&task.id))
             .collect();
         wanted.sort_by_key(|task| task.id);
@@ -48,12 +48,12 @@ impl<'a> Planner<'a> {
         let ids: Vec<TaskId> = creating.iter().map(|task| task.id).collect();
         let depths = depths(&ids, self.parents.planned());
         creating.sort_by_key(|task| (depths.get(&task.id).copied().unwrap_or_default(), task.id));
-        let export = |task: &'a Task| Step::Export(task, depths.get(&task.id).copied().unwrap_or_default());
+        let export = |task: &'a TaskEntry| Step::Export(task, depths.get(&task.id).copied().unwrap_or_default());
         steps.extend(creating.into_iter().map(export));
         steps
     }
 
-    pub(super) fn export(&mut self, task: &'a Task, depth: usize) {
+    pub(super) fn export(&mut self, task: &Task, depth: usize) {
         let lens = Lens::new(self.input.translator, &self.input.mapping.external_id, &self.references);
         let mut fields = BTreeMap::new();
         let mut changes = Vec::new();

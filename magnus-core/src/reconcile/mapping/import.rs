@@ -7,8 +7,8 @@ use super::planner::Planner;
 use super::planning::Step;
 use crate::connection::Decoded;
 use crate::model::{
-    Base, ExternalId, Field, HistoryEntry, Link, LocalBase, MatchPolicy, RemoteBase, RemoteTask, Rule, Side,
-    SkipReason, Task, TaskId, Value,
+    Base, ExternalId, HistoryEntry, Link, LocalBase, MatchPolicy, RemoteBase, RemoteTask, Rule, Side, SkipReason, Task,
+    TaskId, Value,
 };
 use crate::reconcile::decision::Hold;
 use crate::reconcile::hierarchy::{closes_cycle, depths};
@@ -21,16 +21,9 @@ use crate::store::{LinkWrite, MatchGuard, TaskWrite, Unit};
 impl<'a> Planner<'a> {
     pub(super) fn imports(&mut self, matches: &Matches) -> Vec<Step<'a>> {
         let mut steps = Vec::new();
-        let skipped: Vec<&'a RemoteTask> = self
-            .input
-            .observation
-            .tasks
-            .values()
-            .filter(|remote| remote.skip.is_some())
-            .collect();
-        for remote in skipped {
+        for (id, remote) in self.input.observation.tasks.briefs() {
             let Some(reason) = remote.skip.clone() else { continue };
-            steps.push(Step::LeaveRemote(remote, reason));
+            steps.push(Step::LeaveRemote(id, reason));
         }
         let held_back = match self.input.no_import {
             Some(reason) => Some(reason.clone()),
@@ -40,12 +33,8 @@ impl<'a> Planner<'a> {
             None => None,
         };
         let paired: HashSet<&ExternalId> = matches.pairs.iter().map(|(_, external)| external).collect();
-        let unmatched: Vec<&'a RemoteTask> = self
-            .unlinked_remotes()
-            .filter(|remote| !paired.contains(&remote.id))
-            .collect();
-        for remote in unmatched {
-            let reason = match (matches.ambiguous_externals.get(&remote.id), &held_back) {
+        for remote in self.unlinked_remotes().filter(|remote| !paired.contains(remote)) {
+            let reason = match (matches.ambiguous_externals.get(remote), &held_back) {
                 (Some(reason), _) => SkipReason::AmbiguousMatch.because(reason.clone()),
                 (None, Some(reason)) => reason.clone(),
                 (None, None) => continue,
@@ -56,8 +45,13 @@ impl<'a> Planner<'a> {
         let ids: Vec<TaskId> = imports.iter().map(|(task, _)| *task).collect();
         let mut parents: HashMap<TaskId, TaskId> = HashMap::new();
         for (task, remote) in &imports {
-            let parent = remote.value(Field::Parent).and_then(|value| value.as_external_id());
-            if let Some(parent) = parent.and_then(|parent| self.references.task(&parent))
+            let parent = self
+                .input
+                .observation
+                .tasks
+                .brief(remote)
+                .and_then(|brief| brief.parent.as_ref());
+            if let Some(parent) = parent.and_then(|parent| self.references.task(parent))
                 && !closes_cycle(*task, parent, &parents)
             {
                 parents.insert(*task, parent);
@@ -66,7 +60,7 @@ impl<'a> Planner<'a> {
         let depths = depths(&ids, &parents);
         let mut ordered = imports;
         ordered.sort_by_key(|(task, _)| depths.get(task).copied().unwrap_or_default());
-        let import = |(task, remote): (TaskId, &'a RemoteTask)| Step::Import(task, remote, parents.get(&task).copied());
+        let import = |(task, remote): (TaskId, &'a ExternalId)| Step::Import(task, remote, parents.get(&task).copied());
         steps.extend(ordered.into_iter().map(import));
         steps
     }

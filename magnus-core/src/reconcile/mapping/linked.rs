@@ -16,19 +16,21 @@ impl<'a> Planner<'a> {
         // What is above an item in the tool is decided before it: where parent and child change places there, the one is free
         // before the other is put beneath it.
         let depths = self.depths_in_tool();
-        links.sort_by_key(|link| depths.get(&link.external_id).copied().unwrap_or_default());
+        links.sort_by_key(|link| depths.get(&&link.external_id).copied().unwrap_or_default());
         links.into_iter().map(Step::Merge).collect()
     }
 
     pub(super) fn merge_link(&mut self, link: &'a Link) {
-        let Some(link) = &self.whole(link) else { return };
         if link.state == LinkState::Live {
             self.plan.linked += 1;
         }
         let Some(task) = self.input.tasks.get(&link.task_id) else {
             return self.plan.unchanged.push(link.task_id);
         };
-        let remote = self.input.observation.tasks.get(&link.external_id);
+        let (Some(task), Some(link)) = (&self.task(task), &self.link(link)) else {
+            return;
+        };
+        let remote = &self.input.observation.tasks.get(&link.external_id);
         match (link.state, remote) {
             (LinkState::Uncertain, None) => {
                 let words = format!("item {} was named for it and is not seen in the tool", link.external_id);
@@ -56,14 +58,14 @@ impl<'a> Planner<'a> {
 
     /// A link concerns this mapping if it was made here, or if its external task shows up here.
     pub(super) fn concerns(&self, link: &Link) -> bool {
-        let shown = self.input.observation.tasks.get(&link.external_id);
+        let shown = self.input.observation.tasks.brief(&link.external_id);
         match shown {
             Some(remote) => remote.project == self.input.mapping.external_id,
             None => link.mapping_id == self.input.mapping.id,
         }
     }
 
-    pub(super) fn merge_present(&mut self, task: &'a Task, link: &Link, remote: &'a RemoteTask) {
+    pub(super) fn merge_present(&mut self, task: &Task, link: &Link, remote: &RemoteTask) {
         let mapping = self.input.mapping;
         let mut after = link.clone();
         after.state = LinkState::Live;

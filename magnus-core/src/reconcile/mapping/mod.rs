@@ -16,7 +16,7 @@ use super::plan::{FieldChange, PlannedAction};
 use crate::connection::Translator;
 use crate::model::{
     Conflict, ConnectionOptions, Direction, ExternalId, Field, Link, LinkId, Mapping, MappingId, Reason, RemoteTask,
-    RemoteValue, Task, TaskId,
+    RemoteValue, Task, TaskEntry, TaskId,
 };
 use crate::store::Unit;
 pub use planning::Planning;
@@ -32,8 +32,8 @@ pub struct MappingInput<'a> {
     pub taking_part: &'a HashMap<MappingId, Direction>,
     /// The connection's options.
     pub options: &'a ConnectionOptions,
-    /// The tasks of the hub project, and those of links that point out of it.
-    pub tasks: &'a HashMap<TaskId, Task>,
+    /// The tasks of the hub project, and those of links that point out of it; one is asked for whole when it is its turn.
+    pub tasks: &'a HashMap<TaskId, TaskEntry>,
     /// All links of the connection; their bases are asked for when it is their turn.
     pub links: &'a [Link],
     /// The open conflicts of the connection.

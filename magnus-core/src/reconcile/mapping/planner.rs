@@ -6,13 +6,14 @@ use super::{Entry, Push};
 use super::{MappingInput, MappingPlan};
 use crate::model::{
     Conflict, ExternalId, Field, Link, LinkId, LinkState, Mapping, Reason, RemoteBase, RemoteTask, SkipReason, Task,
-    TaskId,
+    TaskEntry, TaskId,
 };
 use crate::reconcile::hierarchy::{Parents, depths};
 use crate::reconcile::item::{Item, ItemMerge, Setting, merge_item};
 use crate::reconcile::lens::{Lens, References};
 use crate::reconcile::observation::Absence;
 use crate::reconcile::plan::{FieldChange, PlannedAction};
+use crate::reconcile::sightings::Brief;
 use crate::store::{LinkWrite, TaskWrite, Unit};
 
 pub(super) struct Planner<'a> {
@@ -22,11 +23,13 @@ pub(super) struct Planner<'a> {
     /// Links of tasks that a person brought back after the tool's side was gone: they are matched or made there anew.
     pub(super) free: HashMap<TaskId, &'a Link>,
     pub(super) by_external: HashMap<&'a ExternalId, &'a Link>,
-    /// The links of the items at hand, with their bases.
-    pub(super) whole: HashMap<LinkId, Link>,
+    /// The tasks of the items at hand.
+    pub(super) tasks: HashMap<TaskId, Task>,
+    /// Their links, with the bases.
+    pub(super) links: HashMap<LinkId, Link>,
     pub(super) open: HashMap<LinkId, HashMap<Field, &'a Conflict>>,
     pub(super) parents: Parents,
-    pub(super) imports: Vec<(TaskId, &'a RemoteTask)>,
+    pub(super) imports: Vec<(TaskId, &'a ExternalId)>,
     pub(super) plan: MappingPlan,
 }
 
@@ -44,10 +47,10 @@ impl<'a> Planner<'a> {
             references.join(link.task_id, link.external_id.clone());
         }
         let is_free = |link: &Link| match link.state {
-            LinkState::Restored => !input.observation.tasks.contains_key(&link.external_id),
+            LinkState::Restored => !input.observation.tasks.contains(&link.external_id),
             LinkState::GoneLocal => {
                 let task = input.tasks.get(&link.task_id);
-                task.is_some_and(|task| !task.is_deleted()) && is_gone(link)
+                task.is_some_and(|task| !task.deleted) && is_gone(link)
             }
             _ => false,
         };
@@ -68,7 +71,8 @@ impl<'a> Planner<'a> {
             by_task: bound.into_iter().map(|link| (link.task_id, link)).collect(),
             free: free.into_iter().map(|link| (link.task_id, link)).collect(),
             by_external: input.links.iter().map(|link| (&link.external_id, link)).collect(),
-            whole: HashMap::new(),
+            tasks: HashMap::new(),
+            links: HashMap::new(),
             open,
             parents: Parents::stored(parents),
             imports: Vec::new(),
@@ -81,16 +85,26 @@ impl<'a> Planner<'a> {
     }
 
     /// A link with its bases. `None` if it was not brought, or is another one by now: then its item is for another round.
-    pub(super) fn whole(&mut self, link: &Link) -> Option<Link> {
+    pub(super) fn link(&mut self, link: &Link) -> Option<Link> {
         let whole = self
-            .whole
+            .links
             .remove(&link.id)
             .filter(|whole| whole.version == link.version);
         self.plan.waits |= whole.is_none();
         whole
     }
 
-    pub(super) fn is_ours(&self, task: &Task) -> bool {
+    /// A task, whole. `None` if it was not brought, or was changed meanwhile: then it is for another round.
+    pub(super) fn task(&mut self, task: &TaskEntry) -> Option<Task> {
+        let whole = self
+            .tasks
+            .remove(&task.id)
+            .filter(|whole| whole.version == task.version);
+        self.plan.waits |= whole.is_none();
+        whole
+    }
+
+    pub(super) fn is_ours(&self, task: &TaskEntry) -> bool {
         task.project_id == self.input.mapping.project_id
     }
 
@@ -114,17 +128,16 @@ impl<'a> Planner<'a> {
                 .by_external
                 .get(parent)
                 .and_then(|link| self.input.tasks.get(&link.task_id));
-            self.input.observation.tasks.contains_key(parent) && task.is_some_and(|task| !task.is_deleted())
+            self.input.observation.tasks.contains(parent) && task.is_some_and(|task| !task.deleted)
         };
         emptied && before.is_some_and(|parent| !is_there(&parent))
     }
 
-    pub(super) fn unlinked_remotes(&self) -> impl Iterator<Item = &'a RemoteTask> {
-        self.input
-            .observation
-            .tasks
-            .values()
-            .filter(|remote| !self.by_external.contains_key(&remote.id) && remote.skip.is_none())
+    pub(super) fn unlinked_remotes(&self) -> impl Iterator<Item = &'a ExternalId> {
+        let shown = self.input.observation.tasks.briefs();
+        shown
+            .filter(|(id, remote)| !self.by_external.contains_key(id) && remote.skip.is_none())
+            .map(|(id, _)| id)
     }
 
     pub(super) fn skip(&mut self, title: String, task: Option<TaskId>, external: Option<ExternalId>, reason: Reason) {
@@ -161,19 +174,15 @@ impl<'a> Planner<'a> {
     }
 
     /// How deep each item that the tool showed lies there.
-    pub(super) fn depths_in_tool(&self) -> HashMap<ExternalId, usize> {
+    pub(super) fn depths_in_tool(&self) -> HashMap<&'a ExternalId, usize> {
         let shown = &self.input.observation.tasks;
-        let keys: Vec<&ExternalId> = shown.keys().collect();
-        let parents: HashMap<&ExternalId, &ExternalId> = shown
-            .values()
-            .filter_map(|remote| {
-                let parent = remote.value(Field::Parent)?.as_external_id()?;
-                let (parent, _) = shown.get_key_value(&parent)?;
-                Some((&remote.id, parent))
-            })
+        let keys: Vec<&ExternalId> = shown.ids().collect();
+        let above = |brief: &'a Brief| brief.parent.as_ref().filter(|parent| shown.contains(parent));
+        let parents = shown
+            .briefs()
+            .filter_map(|(id, brief)| Some((id, above(brief)?)))
             .collect();
-        let depths = depths(&keys, &parents);
-        depths.into_iter().map(|(id, depth)| (id.clone(), depth)).collect()
+        depths(&keys, &parents)
     }
 
     pub(super) fn entry(

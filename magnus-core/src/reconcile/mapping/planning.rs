@@ -4,32 +4,32 @@ use std::collections::VecDeque;
 
 use super::planner::Planner;
 use super::{Entry, MappingInput, MappingPlan};
-use crate::model::{Link, Reason, RemoteTask, Task, TaskId};
+use crate::model::{ExternalId, Link, Reason, Task, TaskEntry, TaskId};
 use crate::reconcile::matching::Matches;
 
 /// What is to be looked at.
 #[derive(Debug)]
 pub(super) enum Step<'a> {
     /// An item of the tool that is left alone.
-    LeaveRemote(&'a RemoteTask, Reason),
+    LeaveRemote(&'a ExternalId, Reason),
     /// A hub task that is left alone.
-    LeaveTask(&'a Task, Reason),
+    LeaveTask(&'a TaskEntry, Reason),
     /// A new hub task, with its parent.
-    Import(TaskId, &'a RemoteTask, Option<TaskId>),
+    Import(TaskId, &'a ExternalId, Option<TaskId>),
     /// Two that are the same.
-    Join(&'a Task, &'a RemoteTask),
+    Join(&'a TaskEntry, &'a ExternalId),
     /// Two that are linked.
     Merge(&'a Link),
     /// A new item of the tool, and how many of its ancestors are new, too.
-    Export(&'a Task, usize),
+    Export(&'a TaskEntry, usize),
 }
 
 /// How many items are looked at before what happens to them is handed out.
 const SLICE: usize = 256;
 
-/// Plans one mapping, slice by slice. All entries and all bases together are several times as large as what they are made
-/// of, so nobody holds them all: [`Planning::upcoming`] tells whose links are wanted whole, and [`Planning::slice`] takes
-/// them for what happens next.
+/// Plans one mapping, slice by slice. All tasks, links and entries together are many times as large as what must be known of
+/// all of them at once, so nobody holds them all: [`Planning::upcoming`] tells which are wanted whole, and
+/// [`Planning::slice`] takes them for what happens next.
 ///
 /// Pure and total. Another one of the same input plans the same, but for the ids of new hub tasks.
 pub struct Planning<'a> {
@@ -66,7 +66,7 @@ impl<'a> Planning<'a> {
         }
     }
 
-    /// The hub tasks whose links the next slice is decided on; `None` once all is planned.
+    /// The hub tasks that the next slice decides on, with their links; `None` once all is planned.
     pub fn upcoming(&mut self) -> Option<Vec<TaskId>> {
         if self.steps.is_empty() && !self.with_exports {
             self.with_exports = true;
@@ -76,18 +76,19 @@ impl<'a> Planning<'a> {
             return None;
         }
         let next = self.steps.iter().take(SLICE);
-        let linked = next.filter_map(|step| match step {
+        let wanted = next.filter_map(|step| match step {
             Step::Merge(link) => Some(link.task_id),
-            Step::Join(task, _) => self.planner.free.contains_key(&task.id).then_some(task.id),
-            _ => None,
+            Step::Join(task, _) | Step::Export(task, _) => Some(task.id),
+            Step::LeaveRemote(..) | Step::LeaveTask(..) | Step::Import(..) => None,
         });
-        Some(linked.collect())
+        Some(wanted.collect())
     }
 
-    /// What happens to the next items, with the links of [`Planning::upcoming`], whole. An item whose link is not among them,
-    /// or is another one by now, is left to another round.
-    pub fn slice(&mut self, links: Vec<Link>) -> Vec<Entry> {
-        self.planner.whole = links.into_iter().map(|link| (link.id, link)).collect();
+    /// What happens to the next items, with the tasks of [`Planning::upcoming`] and their links on the connection, whole. An
+    /// item of which they are not among these, or are others by now, is left to another round.
+    pub fn slice(&mut self, tasks: Vec<Task>, links: Vec<Link>) -> Vec<Entry> {
+        self.planner.tasks = tasks.into_iter().map(|task| (task.id, task)).collect();
+        self.planner.links = links.into_iter().map(|link| (link.id, link)).collect();
         for step in self.steps.drain(..self.steps.len().min(SLICE)) {
             self.planner.take(step);
         }
@@ -103,19 +104,30 @@ impl<'a> Planning<'a> {
 
 impl<'a> Planner<'a> {
     fn take(&mut self, step: Step<'a>) {
+        let shown = &self.input.observation.tasks;
         match step {
             Step::LeaveRemote(remote, reason) => {
-                self.skip(remote.title().to_owned(), None, Some(remote.id.clone()), reason);
+                let title = shown.brief(remote).map(|brief| brief.title.clone());
+                self.skip(title.unwrap_or_default(), None, Some(remote.clone()), reason);
             }
             Step::LeaveTask(task, reason) => self.skip(task.title.clone(), Some(task.id), None, reason),
             Step::Import(task, remote, parent) => {
-                let entry = self.import(task, remote, parent);
+                let Some(remote) = shown.get(remote) else { return };
+                let entry = self.import(task, &remote, parent);
                 self.parents.plan(task, parent);
                 self.plan.entries.push(entry);
             }
-            Step::Join(task, remote) => self.join(task, remote),
+            Step::Join(task, remote) => {
+                if let (Some(task), Some(remote)) = (self.task(task), shown.get(remote)) {
+                    self.join(&task, &remote);
+                }
+            }
             Step::Merge(link) => self.merge_link(link),
-            Step::Export(task, depth) => self.export(task, depth),
+            Step::Export(task, depth) => {
+                if let Some(task) = self.task(task) {
+                    self.export(&task, depth);
+                }
+            }
         }
     }
 }

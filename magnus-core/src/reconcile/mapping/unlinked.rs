@@ -15,7 +15,7 @@ impl<'a> Planner<'a> {
             .input
             .tasks
             .values()
-            .filter(|task| self.is_ours(task) && !task.is_deleted())
+            .filter(|task| self.is_ours(task) && !task.deleted)
             .map(|task| Candidate {
                 key: task.id,
                 title_key: task.title_key(),
@@ -26,12 +26,12 @@ impl<'a> Planner<'a> {
             .input
             .observation
             .tasks
-            .values()
-            .filter(|remote| remote.skip.is_none())
-            .map(|remote| Candidate {
-                key: remote.id.clone(),
-                title_key: text::canonical_title(remote.title()),
-                linked: self.by_external.contains_key(&remote.id),
+            .briefs()
+            .filter(|(_, remote)| remote.skip.is_none())
+            .map(|(id, remote)| Candidate {
+                key: id.clone(),
+                title_key: text::canonical_title(&remote.title),
+                linked: self.by_external.contains_key(id),
             });
         // A linked item that was not listed has, as far as we know, the title of its hub task.
         let unlisted = self
@@ -39,7 +39,7 @@ impl<'a> Planner<'a> {
             .links
             .iter()
             .filter(|link| link.mapping_id == self.input.mapping.id && link.state == LinkState::Live)
-            .filter(|link| !self.input.observation.tasks.contains_key(&link.external_id))
+            .filter(|link| !self.input.observation.tasks.contains(&link.external_id))
             .filter_map(|link| {
                 let task = self.input.tasks.get(&link.task_id)?;
                 Some(Candidate {
@@ -67,13 +67,13 @@ impl<'a> Planner<'a> {
             return;
         }
         let paired: HashSet<&ExternalId> = matches.pairs.iter().map(|(_, external)| external).collect();
-        let imports: Vec<&'a RemoteTask> = self
+        let imports: Vec<&'a ExternalId> = self
             .unlinked_remotes()
-            .filter(|remote| !paired.contains(&remote.id) && !matches.ambiguous_externals.contains_key(&remote.id))
+            .filter(|remote| !paired.contains(remote) && !matches.ambiguous_externals.contains_key(*remote))
             .collect();
         for remote in imports {
             let task = TaskId::generate();
-            self.references.join(task, remote.id.clone());
+            self.references.join(task, remote.clone());
             self.imports.push((task, remote));
         }
     }
@@ -86,17 +86,16 @@ impl<'a> Planner<'a> {
             .into_iter()
             .filter_map(|(task, external)| {
                 let task = self.input.tasks.get(task)?;
-                let remote = self.input.observation.tasks.get(external)?;
-                Some(Step::Join(task, remote))
+                Some(Step::Join(task, self.input.observation.tasks.key(external)?))
             })
             .collect()
     }
 
-    pub(super) fn join(&mut self, task: &'a Task, remote: &'a RemoteTask) {
+    pub(super) fn join(&mut self, task: &Task, remote: &RemoteTask) {
         let now = self.setting().now;
         let (link, after) = match self.free.get(&task.id).copied() {
             Some(free) => {
-                let Some(free) = self.whole(free) else { return };
+                let Some(free) = self.link(free) else { return };
                 let after = free.turned_to(self.input.mapping, remote.id.clone(), now);
                 (free, after)
             }

@@ -67,6 +67,9 @@ pub fn plan_undo(input: &UndoInput<'_>) -> MappingPlan {
             task,
             link: links.get(&task.id).copied(),
             history: input.history.get(&task.id).map_or(&[], Vec::as_slice),
+            observed: links
+                .get(&task.id)
+                .and_then(|link| input.observation.tasks.get(&link.external_id)),
             removed: &removed,
             parents: &parents,
             left: Vec::new(),
@@ -96,6 +99,8 @@ struct Undoing<'a> {
     task: &'a Task,
     link: Option<&'a Link>,
     history: &'a [HistoryEntry],
+    /// The tool's item, as it is now.
+    observed: Option<RemoteTask>,
     /// Tasks that go from the hub.
     removed: &'a HashSet<TaskId>,
     /// Who is below whom, with what was planned so far.
@@ -157,8 +162,8 @@ impl<'a> Undoing<'a> {
             .any(|entry| !self.ours(entry) && is_it(entry))
     }
 
-    fn observed(&self) -> Option<&'a RemoteTask> {
-        self.input.observation.tasks.get(&self.link?.external_id)
+    const fn observed(&self) -> Option<&RemoteTask> {
+        self.observed.as_ref()
     }
 
     /// Whether a field of the tool's item is as it was left.

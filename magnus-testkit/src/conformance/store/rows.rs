@@ -7,7 +7,7 @@ use magnus_core::connection::ConnectionErrorKind;
 use magnus_core::model::{
     Base, Cursor, Direction, ExternalId, Field, HistoryEntry, Intent, IntentField, IntentId, IntentOperation,
     IntentState, ItemFailure, Link, LinkState, LocalBase, MappingState, Person, Priority, Project, Refusal, RemoteBase,
-    RemoteValue, RowVersion, Rule, RunId, Side, Status, Swing, ToolName, Value,
+    RemoteValue, RowVersion, Rule, RunId, Side, Status, Swing, TaskEntry, ToolName, Value,
 };
 use magnus_core::store::{Changeset, FailureWrite, Fence, MappingWrite, ProjectWrite, Unit};
 
@@ -44,6 +44,11 @@ pub async fn every_field_of_a_task_survives(world: World) -> Checked {
     world.commit_all(vec![insert_task(&task)]).await?;
     task.version = RowVersion(1);
     assert_eq!(world.read_task(&task).await?, task);
+    let entry = TaskEntry::from(&task);
+    assert!(entry.archived && entry.deleted && entry.parent_id.is_some());
+    let index = world.store.task_index(world.project.id).await?;
+    assert!(index.contains(&entry) && index.len() == 2, "{index:?}");
+    assert!(index.is_sorted_by_key(|entry| entry.id), "{index:?}");
 
     let mut bare = world.task("Bare again");
     bare.id = task.id;
@@ -63,6 +68,8 @@ pub async fn a_bare_task_survives(world: World) -> Checked {
     world.commit_all(vec![insert_task(&task)]).await?;
     task.version = RowVersion(1);
     assert_eq!(world.read_task(&task).await?, task);
+    let entry = TaskEntry::from(&task);
+    assert_eq!(world.store.task_index(world.project.id).await?, [entry]);
     assert_eq!(world.store.tasks_of_project(world.project.id).await?, [task]);
     Ok(())
 }
