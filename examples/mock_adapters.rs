@@ -67,7 +67,7 @@ fn board() -> MockConnection {
             version: None,
             updated_at: None,
             url: None,
-            fields: BTreeMap::from([(Field::Title, title)]),
+            fields: [(Field::Title, title)].into_iter().collect(),
             metadata: serde_json::Map::new(),
             marker: None,
             skip: None,

@@ -1,9 +1,9 @@
 //! A ticket or project of Leantime in the core's terms.
 
-use std::collections::BTreeMap;
-
 use chrono::TimeDelta;
-use magnus_core::model::{ExternalId, Field, RemoteField, RemoteProject, RemoteTask, RemoteValue, SkipReason};
+use magnus_core::model::{
+    ExternalId, Field, RemoteField, RemoteFields, RemoteProject, RemoteTask, RemoteValue, SkipReason,
+};
 use serde_json::{Map, Value, json};
 
 use crate::wire::{self, Row};
@@ -21,7 +21,7 @@ pub(crate) struct Surroundings {
 /// A ticket as listed or read; `None` if it has no id. A column that was not sent is an absent field.
 pub(crate) fn task(row: &Row, around: &Surroundings) -> Option<RemoteTask> {
     let id = row.get("id").and_then(wire::id)?;
-    let mut fields: BTreeMap<Field, RemoteField> = BTreeMap::new();
+    let mut fields = RemoteFields::default();
     for field in Field::ALL {
         let Some(column) = column(*field) else { continue };
         let Some(raw) = row.get(column) else { continue };
@@ -38,6 +38,7 @@ pub(crate) fn task(row: &Row, around: &Surroundings) -> Option<RemoteTask> {
             },
         );
     }
+    fields.shrink();
     let kind = row.get("type").and_then(wire::text).unwrap_or_default();
     let modified = row
         .get("modified")

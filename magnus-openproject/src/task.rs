@@ -1,10 +1,8 @@
 //! A work package as the core sees a task: every value in one canonical form.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, NaiveDate, TimeDelta};
 use magnus_core::connection::ConnectionError;
-use magnus_core::model::{ExternalId, Field, RemoteField, RemoteTask, RemoteValue, RemoteVersion};
+use magnus_core::model::{ExternalId, Field, RemoteField, RemoteFields, RemoteTask, RemoteValue, RemoteVersion};
 use magnus_transport::InstanceUrl;
 use serde_json::{Map, Value, json};
 
@@ -62,7 +60,7 @@ pub(crate) fn read(
 }
 
 #[derive(Debug, Default)]
-struct Fields(BTreeMap<Field, RemoteField>);
+struct Fields(RemoteFields);
 
 impl Fields {
     fn set(&mut self, field: Field, value: Option<RemoteValue>) {

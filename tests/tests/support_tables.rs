@@ -108,7 +108,7 @@ async fn sent_and_read(instance: &Instance, field: Field, value: RemoteValue) ->
         marker: None,
     });
     match instance.connection.write(vec![create]).await.remove(0).unwrap() {
-        Written::Task(written) => written.task.fields[&field].value.clone(),
+        Written::Task(written) => written.task.value(field).expect("the field").clone(),
         Written::Deleted => panic!("a new task was deleted"),
     }
 }

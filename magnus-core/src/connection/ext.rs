@@ -45,6 +45,26 @@ pub trait ConnectionExt: Connection {
         }
     }
 
+    /// Hands out all tasks that a request covers, page after page, and answers the cursor. One that is on two pages comes twice;
+    /// the last copy counts.
+    ///
+    /// # Errors
+    /// The first page that fails; `Protocol` if the pages repeat. What was handed out then proves nothing.
+    async fn each_task(
+        &self,
+        request: ListTasks,
+        take: &mut (dyn FnMut(RemoteTask) + Send),
+    ) -> Result<Option<Cursor>, ConnectionError> {
+        let mut walk = Walk::new("list_tasks");
+        loop {
+            let page = self.list_tasks(request.clone().page(walk.token.clone())).await?;
+            page.items.into_iter().for_each(&mut *take);
+            if !walk.go_on(page.next, page.cursor)? {
+                return Ok(walk.cursor);
+            }
+        }
+    }
+
     /// All ids of the tasks of a project.
     ///
     /// # Errors
@@ -101,8 +121,13 @@ impl Walk {
                 }
             }
         }
-        self.cursor = page.cursor.or(self.cursor.take());
-        let Some(next) = page.next else { return Ok(false) };
+        self.go_on(page.next, page.cursor)
+    }
+
+    /// Notes the end of a page; says whether there is another.
+    fn go_on(&mut self, next: Option<PageToken>, cursor: Option<Cursor>) -> Result<bool, ConnectionError> {
+        self.cursor = cursor.or(self.cursor.take());
+        let Some(next) = next else { return Ok(false) };
         if !self.tokens_seen.insert(next.0.clone()) || self.tokens_seen.len() > MAX_PAGES {
             return Err(ConnectionError::new(
                 ConnectionErrorKind::Protocol,

@@ -114,8 +114,11 @@ impl Session {
             .filter(|_| self.capabilities.incremental && mapping.first_contact_done);
         let whole = since.is_none();
         let request = ListTasks::new(mapping.external_id.clone()).changed_since(since);
-        let (tasks, cursor) = self.connection.all_tasks(request).await?;
-        let tasks: Sightings = tasks.into_iter().collect();
+        let mut tasks = Sightings::default();
+        let cursor = self
+            .connection
+            .each_task(request, &mut |task| tasks.insert(task))
+            .await?;
         active.observation = Observation {
             ids: whole.then(|| tasks.ids().cloned().collect()),
             tasks,

@@ -17,6 +17,7 @@ mod person;
 mod project;
 mod reason;
 mod remote;
+mod remote_fields;
 mod run;
 mod settings;
 mod status;
@@ -44,6 +45,7 @@ pub use person::Person;
 pub use project::Project;
 pub use reason::{Reason, SkipReason};
 pub use remote::{RemoteField, RemoteProject, RemoteTask, RemoteValue, RemoteVersion};
+pub use remote_fields::RemoteFields;
 pub use run::{Counts, ItemOutcome, Run, RunCounts, RunReport, RunRequest, RunState, Scope, Trigger};
 pub use settings::{
     ConflictPolicy, ConnectionOptions, ConnectionSettings, DeletionPolicy, GuardLimit, GuardLimits, MatchPolicy,

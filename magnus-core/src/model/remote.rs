@@ -1,6 +1,5 @@
 //! What a tool shows: projects and tasks in the tool's own values.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -96,7 +95,7 @@ pub struct RemoteTask {
     /// Where a person finds it.
     pub url: Option<String>,
     /// Its fields; one that the tool lacks, or did not send, is absent.
-    pub fields: BTreeMap<Field, RemoteField>,
+    pub fields: super::RemoteFields,
     /// Further data of the tool (custom fields), kept in the hub task's metadata under the tool's name. Not pushed.
     pub metadata: serde_json::Map<String, serde_json::Value>,
     /// What stands in the place for a marker of the operation that made it, if the tool has such a place and it is not
@@ -116,7 +115,7 @@ impl RemoteTask {
             version: None,
             updated_at: None,
             url: None,
-            fields: BTreeMap::new(),
+            fields: super::RemoteFields::default(),
             metadata: serde_json::Map::new(),
             marker: None,
             skip: None,

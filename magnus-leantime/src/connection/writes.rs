@@ -156,7 +156,9 @@ impl LeantimeConnection {
                 value: RemoteValue::NULL,
                 derived: true,
             };
-            task.fields.entry(Field::ActualHours).or_insert(none);
+            if !task.fields.contains_key(&Field::ActualHours) {
+                task.fields.insert(Field::ActualHours, none);
+            }
             Ok(Written::Task(Box::new(WrittenTask {
                 task,
                 before: None,

@@ -196,7 +196,7 @@ async fn dates_of_an_automatic_parent_are_derived_and_refused_by_name() {
         item.due_date = "2026-05-08".parse().ok();
     });
     let seen = bench.read(parent).await;
-    assert!(seen.fields[&Field::DueDate].derived);
+    assert!(seen.fields.get(&Field::DueDate).expect("the field").derived);
     assert_eq!(seen.value(Field::DueDate), Some(&RemoteValue::text("2026-05-08")));
     let error = bench
         .write(change(&seen, fields(&[(Field::DueDate, "2026-07-01")])))

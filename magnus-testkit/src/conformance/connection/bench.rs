@@ -259,7 +259,7 @@ pub(super) fn task_of(written: Written) -> WrittenTask {
 
 /// The values of all fields that both show, without those in `except`, which must be the same.
 pub(super) fn assert_same_fields(before: &RemoteTask, after: &RemoteTask, except: &[Field], when: &str) {
-    for (field, shown) in &before.fields {
+    for (field, shown) in before.fields.iter() {
         if except.contains(field) {
             continue;
         }
