@@ -202,7 +202,7 @@ mod tests {
         assert_eq!(value(Field::EstimatedHours), Some(json!(2160)));
         assert_eq!(value(Field::RemainingHours), Some(Value::Null), "left out means null");
         assert_eq!(value(Field::PercentageDone), Some(json!(40)));
-        assert!(task.fields[&Field::ActualHours].derived);
+        assert!(task.fields.get(&Field::ActualHours).expect("the field").derived);
         assert_eq!(task.url.as_deref(), Some("https://op.example/op/work_packages/7"));
         assert_eq!(
             Value::Object(task.metadata),
@@ -223,16 +223,22 @@ mod tests {
     #[test]
     fn dates_of_an_automatic_parent_are_derived() {
         let task = parse(|body| body["scheduleManually"] = json!(false)).expect("understood");
-        assert!(task.fields[&Field::StartDate].derived && task.fields[&Field::DueDate].derived);
+        assert!(
+            task.fields.get(&Field::StartDate).expect("the field").derived
+                && task.fields.get(&Field::DueDate).expect("the field").derived
+        );
         let manual = parse(|body| body["scheduleManually"] = json!(true)).expect("understood");
-        assert!(!manual.fields[&Field::StartDate].derived);
+        assert!(!manual.fields.get(&Field::StartDate).expect("the field").derived);
     }
 
     #[test]
     fn a_milestone_has_one_date() {
         let task = parse(|body| body["date"] = json!("2026-06-01")).expect("understood");
         assert_eq!(task.value(Field::DueDate), Some(&RemoteValue::text("2026-06-01")));
-        assert!(task.fields[&Field::StartDate].derived && !task.fields[&Field::DueDate].derived);
+        assert!(
+            task.fields.get(&Field::StartDate).expect("the field").derived
+                && !task.fields.get(&Field::DueDate).expect("the field").derived
+        );
     }
 
     #[test]
