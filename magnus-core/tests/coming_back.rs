@@ -7,10 +7,10 @@ mod support;
 use std::sync::Arc;
 
 use magnus_core::hub::Hub;
-use magnus_core::model::{DeletionPolicy, Field, LinkState, ProjectId, Rule, Value};
+use magnus_core::model::{Conflict, ConflictState, DeletionPolicy, Field, LinkState, ProjectId, Rule, Status, Value};
 use magnus_core::store::HubStore;
 use support::bench::Bench;
-use support::toy::{Habits, Toy};
+use support::toy::{Habits, Mishap, Toy};
 
 async fn with(policy: DeletionPolicy, toys: Vec<Toy>) -> Bench {
     Bench::with(toys, move |settings| settings.options.deletions = policy).await
@@ -163,4 +163,84 @@ async fn a_task_that_two_tools_move_apart_stays_where_it_is_until_somebody_decid
     let moves = story.iter().filter(|entry| entry.rule == Rule::Moved);
     let moves: Vec<_> = moves.map(|entry| (entry.before.clone(), entry.after.clone())).collect();
     assert_eq!(moves, [(Value::text("Alpha"), Value::text("Beta"))]);
+}
+
+/// Our own archiving is no edit of the tool's, also if its answer was lost.
+#[tokio::test]
+async fn a_task_that_is_brought_back_comes_out_of_the_archive_as_it_was() {
+    for lost in [false, true] {
+        let toy = Toy::new("toy", Habits::exact()).with_archive();
+        let bench = with(DeletionPolicy::Archive, vec![toy.clone()]).await;
+        let id = toy.add("task");
+        bench.settle().await;
+        let task = bench.task("task").await.id;
+        bench.edit(task, Field::Status, Value::Status(Status::InProgress)).await;
+        bench.settle().await;
+        bench.delete(task).await;
+        if lost {
+            toy.state().mishaps = vec![Mishap::AnswerLost];
+        }
+        bench.settle().await;
+        assert_eq!(
+            toy.value(id, Field::Status),
+            Value::Status(Status::Cancelled),
+            "archived; lost: {lost}"
+        );
+        let told = bench.store.history(task).await.unwrap();
+        assert!(
+            told.iter().any(|entry| entry.rule == Rule::Deleted),
+            "lost: {lost}: {told:#?}"
+        );
+        hub(&bench).restore_task(task).await.unwrap();
+        bench.settle().await;
+        let hub = bench.store_task(task).await.status;
+        assert_eq!(hub, Status::InProgress, "lost: {lost}");
+        assert_eq!(
+            toy.value(id, Field::Status),
+            Value::Status(Status::InProgress),
+            "lost: {lost}"
+        );
+        let links = bench.links(0).await;
+        assert_eq!((links.len(), links[0].state), (1, LinkState::Live), "lost: {lost}");
+        assert_eq!(toy.state().items.len(), 1, "lost: {lost}");
+    }
+}
+
+/// What nobody has decided on yet does not go with a deletion.
+#[tokio::test]
+async fn an_item_with_an_open_conflict_is_kept_on_the_side_where_it_still_is() {
+    for in_tool in [true, false] {
+        let toy = Toy::new("toy", Habits::exact());
+        let bench = with(DeletionPolicy::Delete, vec![toy.clone()]).await;
+        let (id, task) = (toy.add("task"), bench.add("task").await);
+        toy.edit(id, Field::Description, &Value::text("tool"));
+        bench.edit(task, Field::Description, Value::text("hub")).await;
+        bench.settle().await;
+        let open = |conflicts: Vec<Conflict>| conflicts.iter().filter(|one| one.state == ConflictState::Open).count();
+        assert_eq!(open(bench.conflicts().await), 1);
+        if in_tool {
+            toy.delete(id);
+        } else {
+            bench.delete(task).await;
+        }
+        bench.settle().await;
+        let task = bench.store_task(task).await;
+        assert_eq!(task.is_deleted(), !in_tool, "nobody but the person deletes it");
+        assert_eq!(toy.state().items.contains_key(&id), !in_tool);
+        assert_eq!(open(bench.conflicts().await), 0, "there is nothing left to decide");
+    }
+}
+
+#[tokio::test]
+async fn an_edit_of_a_value_that_the_hub_does_not_know_keeps_the_item() {
+    let toy = Toy::new("toy", Habits::exact());
+    let bench = with(DeletionPolicy::Delete, vec![toy.clone()]).await;
+    let id = toy.add("task");
+    toy.edit_raw(id, Field::Parent, "999".into());
+    bench.settle().await;
+    let task = bench.task("task").await.id;
+    bench.delete(task).await;
+    toy.edit_raw(id, Field::Parent, "998".into());
+    bench.settle().await;
+    assert!(toy.state().items.contains_key(&id), "it was edited since");
 }

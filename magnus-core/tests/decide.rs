@@ -169,6 +169,7 @@ fn outcome(case: &Case<'_>, direction: Direction, policy: ConflictPolicy) -> Str
         },
     );
     let input = FieldInput {
+        held: None,
         field: Field::Description,
         support: FieldSupport::ReadWrite,
         base: base.as_ref(),

@@ -679,3 +679,50 @@ async fn a_plan_is_confirmed_once_and_not_after_a_newer_run_has_taken_its_place(
     let error = bench.try_request(halted.confirmation()).await.unwrap_err();
     assert_eq!(error.kind(), RunErrorKind::NothingToConfirm, "{error}");
 }
+
+/// A run that may not change the hub does not follow the tool's move, and later ones do not take it for the hub's.
+#[tokio::test]
+async fn a_move_in_the_tool_is_not_lost_to_a_run_that_only_pushes() {
+    let (bench, toy) = one(Habits::exact()).await;
+    toy.state().projects.insert(2, ("Beta".to_owned(), true));
+    let id = toy.add("task");
+    bench.sync(0).await;
+    let before = bench.task("task").await;
+    toy.move_to(id, 2);
+    let pushes = RunRequest::new(bench.toys[0].1).direction(Some(Direction::Push));
+    bench.run(pushes).await;
+    assert_eq!(bench.store_task(before.id).await.project_id, before.project_id);
+    bench.settle().await;
+    assert_eq!(toy.state().items[&id].project, 2, "where the person put it");
+    assert_ne!(bench.store_task(before.id).await.project_id, before.project_id);
+}
+
+/// A person settles an open conflict of the first contact by hand.
+#[tokio::test]
+async fn what_is_edited_while_a_conflict_is_open_does_not_give_way_for_being_empty() {
+    for in_tool in [false, true] {
+        let (bench, toy) = one(Habits::exact()).await;
+        let (id, task) = (toy.add("task"), bench.add("task").await);
+        toy.edit(id, Field::Description, &Value::text("tool"));
+        bench.edit(task, Field::Description, Value::text("hub")).await;
+        bench.sync(0).await;
+        assert_eq!(bench.conflicts().await.len(), 1);
+        let (hub, tool) = if in_tool {
+            toy.edit(id, Field::Description, &Value::Empty);
+            (Some("hub"), Value::Empty)
+        } else {
+            bench.edit(task, Field::Description, Value::Empty).await;
+            (None, Value::text("tool"))
+        };
+        bench.settle().await;
+        assert_eq!(
+            bench.store_task(task).await.description.as_deref(),
+            hub,
+            "in the tool: {in_tool}"
+        );
+        assert_eq!(toy.value(id, Field::Description), tool, "in the tool: {in_tool}");
+        let conflicts = bench.conflicts().await;
+        assert_eq!(conflicts.len(), 1, "{conflicts:#?}");
+        assert_eq!(conflicts[0].state, ConflictState::Open, "{conflicts:#?}");
+    }
+}

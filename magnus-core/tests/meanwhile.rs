@@ -288,3 +288,30 @@ async fn rule_22_a_deletion_waits_for_what_is_below_and_is_not_taken_back() {
     bench.sync(0).await;
     assert!(toy.state().items.is_empty());
 }
+
+/// A child with a child of its own is moved out of what is deleted, to a place that is made in the same run.
+#[tokio::test]
+async fn rule_22_what_is_moved_out_takes_what_is_below_it_along() {
+    let toy = Toy::new("toy", Habits::exact());
+    toy.state().cascades = true;
+    let bench = Bench::with(vec![toy.clone()], |settings| {
+        settings.options.deletions = DeletionPolicy::Delete;
+    })
+    .await;
+    let (top, middle, low) = (toy.add("top"), toy.add("middle"), toy.add("low"));
+    toy.edit_raw(middle, Field::Parent, top.to_string().into());
+    toy.edit_raw(low, Field::Parent, middle.to_string().into());
+    bench.settle().await;
+    let new = bench.add("new").await;
+    let task = bench.task("middle").await.id;
+    bench.edit(task, Field::Parent, Value::Task(new)).await;
+    let top_task = bench.task("top").await.id;
+    bench.delete(top_task).await;
+    bench.settle().await;
+    assert!(bench.store_task(top_task).await.is_deleted(), "what the person deleted");
+    let left: Vec<bool> = [top, middle, low]
+        .iter()
+        .map(|id| toy.state().items.contains_key(id))
+        .collect();
+    assert_eq!(left, [false, true, true]);
+}

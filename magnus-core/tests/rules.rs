@@ -523,3 +523,76 @@ async fn rule_25_a_parent_and_a_child_that_change_places_are_no_circle() {
         assert_eq!(bench.task(of_parent).await.parent_id, Some(above.id));
     }
 }
+
+/// The same the other way round: the tool refuses whatever closes a circle as it stands there.
+#[tokio::test]
+async fn rule_25_a_parent_and_a_child_that_change_places_in_the_hub_do_so_in_the_tool() {
+    for first_is_child in [true, false] {
+        let (bench, toy) = one(Habits::exact()).await;
+        toy.state().refuses_circles = true;
+        let (one, two) = (toy.add("one"), toy.add("two"));
+        let (child, parent) = if first_is_child { (one, two) } else { (two, one) };
+        toy.edit_raw(child, Field::Parent, parent.to_string().into());
+        bench.settle().await;
+        let (of_child, of_parent) = if first_is_child { ("one", "two") } else { ("two", "one") };
+        let (of_child, of_parent) = (bench.task(of_child).await.id, bench.task(of_parent).await.id);
+        bench.edit(of_child, Field::Parent, Value::Empty).await;
+        bench.edit(of_parent, Field::Parent, Value::Task(of_child)).await;
+        bench.settle().await;
+        let above = |id: u64| toy.state().items[&id].fields[&Field::Parent].clone();
+        assert_eq!(
+            (above(child), above(parent)),
+            (serde_json::Value::Null, child.to_string().into())
+        );
+    }
+}
+
+/// A parent in one project, a child in another: a circle across them is one all the same.
+#[tokio::test]
+async fn rule_25_no_circle_is_closed_across_projects() {
+    let (bench, toy) = one(Habits::exact()).await;
+    toy.state().projects.insert(2, ("Aaa".to_owned(), true));
+    let (a, b) = (toy.add("a"), toy.add("b"));
+    bench.settle().await;
+    let (of_a, of_b) = (bench.task("a").await.id, bench.task("b").await.id);
+    toy.state().refuses_circles = true;
+    bench.edit(of_b, Field::Parent, Value::Task(of_a)).await;
+    toy.move_to(b, 2);
+    toy.edit_raw(a, Field::Parent, b.to_string().into());
+    bench.settle().await;
+    let mut seen = Vec::new();
+    let mut next = Some(of_a);
+    while let Some(task) = next {
+        assert!(!seen.contains(&task), "a circle");
+        seen.push(task);
+        next = bench.store_task(task).await.parent_id;
+    }
+    assert!(!bench.conflicts().await.is_empty(), "a person is asked");
+}
+
+/// A task is brought back while the key is one of a user who does not see its item.
+#[tokio::test]
+async fn rule_20_a_task_whose_item_another_user_does_not_see_is_not_made_anew() {
+    let (bench, toy) = one(Habits::exact()).await;
+    let id = toy.add("task");
+    toy.add("seen");
+    bench.settle().await;
+    let task = bench.task("task").await.id;
+    bench.delete(task).await;
+    bench.settle().await;
+    let item = toy.state().items.remove(&id).unwrap();
+    toy.state().user = 7;
+    Hub::new(Arc::new(bench.store.clone()))
+        .restore_task(task)
+        .await
+        .unwrap();
+    for _ in 0..3 {
+        let end = bench.sync(0).await;
+        let skipped = end.report.items.iter().find(|item| item.title == "task").unwrap();
+        assert!(skipped.detail.contains("another user's"), "{skipped:?}");
+    }
+    assert_eq!(toy.state().creates, 0);
+    toy.state().items.insert(id, item);
+    bench.settle().await;
+    assert_eq!((toy.find("task"), bench.links(0).await.len()), (vec![id], 2));
+}

@@ -6,9 +6,10 @@ mod support;
 
 use std::sync::Arc;
 
-use magnus_core::hub::Hub;
+use magnus_core::hub::{Finding, Hub};
 use magnus_core::model::{
-    DeletionPolicy, ExternalId, Field, IntentOperation, MatchPolicy, Rule, RunRequest, RunState, Side, Status, Value,
+    DeletionPolicy, ExternalId, Field, IntentOperation, MatchPolicy, Priority, Rule, RunRequest, RunState, Side,
+    Status, Value,
 };
 use magnus_core::store::{Changeset, Fence, HubStore, LinkStore, TaskStore, Unit};
 use support::bench::Bench;
@@ -325,4 +326,123 @@ async fn a_write_whose_answer_was_lost_is_in_the_story_of_its_task_like_any_othe
         let told: Vec<_> = told.map(|entry| (entry.run_id, entry.rule)).collect();
         assert_eq!(told, [(Some(run), rule)], "{story:#?}");
     }
+}
+
+/// The item cannot be read by itself while its change is not settled, and is listed all the same.
+#[tokio::test]
+async fn what_we_sent_ourselves_is_not_taken_over_from_the_tool_while_it_is_not_settled() {
+    let (bench, toy) = one(Habits::exact()).await;
+    let id = toy.add("task");
+    bench.settle().await;
+    let task = bench.task("task").await.id;
+    bench.edit(task, Field::Description, Value::text("ours")).await;
+    toy.state().mishaps = vec![Mishap::AnswerLost];
+    bench.sync(0).await;
+    assert_eq!(toy.value(id, Field::Description), Value::text("ours"));
+    bench.edit(task, Field::Description, Value::Empty).await;
+    toy.edit(id, Field::Priority, &Value::Priority(Priority::High));
+    toy.state().unreadable.insert(id);
+    let end = bench.sync(0).await;
+    assert_eq!(end.state, RunState::Partial, "{end:?}");
+    assert_eq!(
+        bench.store_task(task).await.description,
+        None,
+        "what a person took back stays so"
+    );
+    toy.state().unreadable.clear();
+    bench.settle().await;
+    assert_eq!(bench.store_task(task).await.description, None);
+    assert_eq!(toy.value(id, Field::Description), Value::Empty);
+    let task = bench.store_task(task).await;
+    assert_eq!(
+        task.priority,
+        Priority::High,
+        "what was listed meanwhile is not forgotten"
+    );
+}
+
+/// The request of a deletion is still on its way while the task is brought back.
+#[tokio::test]
+async fn a_late_deletion_is_ours_and_no_reason_to_delete_in_the_hub() {
+    let toy = Toy::new("toy", Habits::exact());
+    let bench = Bench::with(vec![toy.clone()], |settings| {
+        settings.options.deletions = DeletionPolicy::Delete;
+    })
+    .await;
+    let id = toy.add("task");
+    bench.settle().await;
+    let task = bench.task("task").await.id;
+    bench.delete(task).await;
+    toy.state().mishaps = vec![Mishap::NeverArrived];
+    bench.sync(0).await;
+    Hub::new(Arc::new(bench.store.clone()))
+        .restore_task(task)
+        .await
+        .unwrap();
+    bench.clock.advance(-119);
+    bench.sync(0).await;
+    toy.delete(id);
+    for _ in 0..3 {
+        bench.sync(0).await;
+    }
+    assert!(!bench.store_task(task).await.is_deleted(), "it was brought back");
+    assert_eq!(toy.find("task").len(), 1, "and is made there anew");
+}
+
+/// A project is closed while a create in it is not settled: a person can decide, and the others go on after that.
+#[tokio::test]
+async fn a_lost_create_in_a_closed_project_is_for_a_person_after_a_while() {
+    let (bench, toy) = one(Habits::exact()).await;
+    toy.state().projects.insert(2, ("Beta".to_owned(), true));
+    let other = toy.add_to(2, "other");
+    bench.settle().await;
+    let links = bench.links(0).await;
+    let of_beta = links.iter().find(|link| link.external_id == other.into()).unwrap();
+    let beta = bench.store_task(of_beta.task_id).await.project_id;
+    let task = bench.add("lost").await;
+    bench.move_task(task, beta).await;
+    toy.state().mishaps = vec![Mishap::NeverArrived];
+    bench.sync(0).await;
+    assert_eq!(open_intents(&bench).await, 1);
+    toy.state().projects.get_mut(&2).unwrap().1 = false;
+    bench.clock.advance(2 * 60 * 60);
+    toy.add("new");
+    bench.sync(0).await;
+    let hub = Hub::new(Arc::new(bench.store.clone()));
+    let uncertain = hub.uncertain(None).await.unwrap();
+    assert_eq!(uncertain.len(), 1, "it can be decided on");
+    hub.settle(uncertain[0].id, Finding::SendAgain).await.unwrap();
+    bench.sync(0).await;
+    bench.task("new").await;
+}
+
+/// A listing lacks an item for a moment, once, and once again much later.
+#[tokio::test]
+async fn an_absence_counts_only_in_two_runs_one_after_the_other() {
+    let toy = Toy::new("toy", Habits::exact());
+    let bench = Bench::with(vec![toy.clone()], |settings| {
+        settings.options.deletions = DeletionPolicy::Delete;
+    })
+    .await;
+    let (id, other) = (toy.add("task"), toy.add("other"));
+    bench.settle().await;
+    toy.edit(other, Field::Description, &Value::text("younger"));
+    bench.settle().await;
+    let task = bench.task("task").await.id;
+    for _ in 0..2 {
+        toy.state().unlisted.insert(id);
+        toy.state().blinks.insert(id, 2);
+        bench.sync(0).await;
+        assert!(
+            bench.links(0).await.iter().any(|link| link.absent_since.is_some()),
+            "it blinked"
+        );
+        toy.state().unlisted.clear();
+        bench.sync(0).await;
+        assert!(
+            bench.links(0).await.iter().all(|link| link.absent_since.is_none()),
+            "it is there"
+        );
+    }
+    assert!(!bench.store_task(task).await.is_deleted());
 }

@@ -6,11 +6,11 @@ mod support;
 
 use magnus_core::engine::{RunContext, RunErrorKind, SyncEngine};
 use magnus_core::model::{
-    ConnectionSettings, DeletionPolicy, Field, LinkState, Rule, Run, RunId, RunRequest, RunState, SkipReason, Status,
-    Value,
+    ConnectionSettings, DeletionPolicy, Direction, Field, LinkState, Rule, Run, RunId, RunRequest, RunState,
+    SkipReason, Status, Value,
 };
 use magnus_core::reconcile::PlannedAction;
-use magnus_core::store::HubStore;
+use magnus_core::store::{Changeset, Fence, HubStore, LinkStore, MappingWrite, TaskStore};
 use support::bench::Bench;
 use support::toy::{Habits, Mishap, Toy};
 
@@ -307,4 +307,42 @@ async fn an_edit_since_the_run_is_not_taken_for_agreed_on() {
     bench.settle().await;
     assert_eq!(toy.value(id, Field::Description), Value::text("second"));
     assert_eq!(bench.store_task(task).await.description.as_deref(), Some("second"));
+}
+
+#[tokio::test]
+async fn what_a_connection_or_a_project_may_not_do_now_an_undoing_does_not_do_either() {
+    for switched_off in [false, true] {
+        let (bench, toy) = one(Habits::exact()).await;
+        let id = toy.add("task");
+        sync(&bench).await;
+        let task = bench.task("task").await.id;
+        bench.edit(task, Field::Description, Value::text("of the hub")).await;
+        bench.add("new").await;
+        let run = sync(&bench).await;
+        let writes = toy.state().writes;
+        if switched_off {
+            let mut mapping = bench.store.mappings(bench.toys[0].1).await.unwrap().remove(0);
+            let expected = Some(mapping.version);
+            mapping.enabled = false;
+            let write = MappingWrite { mapping, expected };
+            let changes = Changeset {
+                mappings: vec![write],
+                ..Changeset::new()
+            };
+            assert_eq!(bench.store.commit(Fence::Hub, changes).await.unwrap().stale_rows, 0);
+        } else {
+            bench.set(0, |settings| settings.direction = Direction::Pull).await;
+        }
+        let undone = undo(&bench, run.id).await;
+        let after = toy.state().writes;
+        assert_eq!((after, toy.find("new").len()), (writes, 1), "{undone:?}");
+        assert_eq!(toy.value(id, Field::Description), Value::text("of the hub"));
+        let skipped = undone
+            .report
+            .items
+            .iter()
+            .filter(|item| item.reason == Some(SkipReason::Direction));
+        assert_eq!(skipped.count(), if switched_off { 0 } else { 2 }, "{undone:?}");
+        assert_eq!(undone.report.problems.len(), usize::from(switched_off), "{undone:?}");
+    }
 }

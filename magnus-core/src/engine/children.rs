@@ -1,6 +1,6 @@
 //! What a deletion would take along: looked at right before it is sent.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::RunError;
 use super::observe::HubView;
@@ -8,7 +8,8 @@ use super::session::Session;
 use super::tally::Ending;
 use crate::connection::ReadTask;
 use crate::model::{
-    Field, HistoryEntry, Link, LinkState, LocalBase, Mapping, RemoteTask, Rule, Side, SkipReason, Task, TaskId, Value,
+    ExternalId, Field, HistoryEntry, Link, LinkState, LocalBase, Mapping, RemoteTask, Rule, Side, SkipReason, Task,
+    TaskId, Value,
 };
 use crate::reconcile::{Entry, Push};
 use crate::store::{TaskWrite, Unit};
@@ -69,7 +70,24 @@ impl Session {
     /// Whether all that is below in the tool goes from there by itself: it is deleted in the hub, too, or was put elsewhere there,
     /// and that has not come through yet.
     async fn all_go(&self, above: TaskId, below: &[RemoteTask]) -> Result<bool, RunError> {
-        for item in below {
+        let mut moved_out: HashSet<ExternalId> = HashSet::new();
+        // From the top: what is below something that is moved out goes along with it.
+        let parents: HashMap<&ExternalId, ExternalId> = below
+            .iter()
+            .filter_map(|item| Some((&item.id, item.value(Field::Parent)?.as_external_id()?)))
+            .collect();
+        let ids: Vec<&ExternalId> = below.iter().map(|item| &item.id).collect();
+        let depth = |item: &ExternalId| {
+            let above = std::iter::successors(parents.get(item), |above| parents.get(above));
+            above.take(ids.len()).count()
+        };
+        let mut from_top: Vec<&RemoteTask> = below.iter().collect();
+        from_top.sort_by_cached_key(|item| depth(&item.id));
+        for item in from_top {
+            if parents.get(&item.id).is_some_and(|above| moved_out.contains(above)) {
+                moved_out.insert(item.id.clone());
+                continue;
+            }
             let link = self.store.link_by_external(self.settings.id, item.id.clone()).await?;
             let in_step = |link: &Link| matches!(link.state, LinkState::Live | LinkState::Uncertain);
             let Some(link) = link.filter(in_step) else {
@@ -81,8 +99,9 @@ impl Session {
             let parent = task.get(Field::Parent);
             let base = link.bases.get(&Field::Parent).map(|base| &base.local);
             let moved = base.is_some_and(|base| *base != LocalBase::Agreed(parent));
-            let stays = !moved || self.is_below(&task, above).await?;
-            if stays && !task.is_deleted() {
+            if moved && !self.is_below(&task, above).await? {
+                moved_out.insert(item.id.clone());
+            } else if !task.is_deleted() {
                 return Ok(false);
             }
         }

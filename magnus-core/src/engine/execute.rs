@@ -75,7 +75,7 @@ impl Session {
         let around = self.around(actives).await?;
         let mut settled = false;
         let mut all_carried_out = true;
-        let mut missing = false;
+        let (mut missing, mut unsettled) = (false, false);
         for round in 0..MAX_ROUNDS {
             self.checkpoint()?;
             let view = self.hub_view(&actives[index]).await?;
@@ -83,12 +83,13 @@ impl Session {
             let input = ground.input(&actives[index], &around, &view, tables);
             let mut scope = 0;
             let mut coming = Coming::default();
-            missing = false;
+            (missing, unsettled) = (false, false);
             let mut plan = ground.plan(&input);
             while let Some(entries) = plan.next(self.store.as_ref()).await? {
                 scope += entries.len();
                 for entry in &entries {
                     missing |= is_missing(entry, &view);
+                    unsettled |= is_unsettled(entry);
                     allowance.look(entry, &mut coming);
                 }
             }
@@ -142,8 +143,12 @@ impl Session {
                 .problems
                 .push(format!("project {name:?} did not come to rest in {MAX_ROUNDS} rounds"));
         }
-        self.finish_mapping(&mut actives[index], settled && all_carried_out, missing)
-            .await?;
+        let seen = Seen {
+            settled: settled && all_carried_out,
+            missing,
+            unsettled,
+        };
+        self.finish_mapping(&mut actives[index], seen).await?;
         actives[index].observation.tasks.clear();
         Ok(())
     }
@@ -210,10 +215,15 @@ impl Session {
     }
 
     /// Remembers how far a mapping was read. The cursor stays behind if something seen was not taken over.
-    async fn finish_mapping(&mut self, active: &mut Active, settled: bool, missing: bool) -> Result<(), RunError> {
+    async fn finish_mapping(&mut self, active: &mut Active, seen: Seen) -> Result<(), RunError> {
+        let Seen {
+            settled,
+            missing,
+            unsettled,
+        } = seen;
         let whole = active.observation.is_complete();
         let mut mapping = active.mapping.clone();
-        let taken_over = settled && self.no_import.is_none() && active.direction.pulls();
+        let taken_over = settled && !unsettled && self.no_import.is_none() && active.direction.pulls();
         if taken_over && active.cursor.is_some() {
             mapping.cursor.clone_from(&active.cursor);
         }
@@ -249,6 +259,22 @@ impl Session {
     pub(super) async fn commit_unit(&mut self, unit: Unit) -> Result<bool, RunError> {
         Ok(self.commit_units(vec![unit]).await?.is_empty())
     }
+}
+
+/// What was seen of a mapping, and how far it was taken over.
+struct Seen {
+    /// Whether it came to rest.
+    settled: bool,
+    /// Whether an item is not seen of which nobody can tell that it is gone.
+    missing: bool,
+    /// Whether something seen waits for the settling of a write.
+    unsettled: bool,
+}
+
+/// Whether an item was seen that waits for the settling of a write.
+fn is_unsettled(entry: &Entry) -> bool {
+    let reason = entry.reason.as_ref();
+    entry.external_id.is_some() && reason.is_some_and(|reason| reason.code == SkipReason::Unsettled)
 }
 
 /// Whether an item is not seen of which nobody can tell that it is gone.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::session::{Active, Session};
 use crate::connection::{CreateTask, DeleteTask, RemoteWrite, UpdateTask};
 use crate::model::{
-    ExternalId, Field, Intent, IntentField, IntentId, IntentOperation, IntentState, RemoteValue, Timestamp,
+    ExternalId, Field, Intent, IntentField, IntentId, IntentOperation, IntentState, RemoteValue, Status, Timestamp,
+    Value,
 };
 use crate::reconcile::{Entry, Outgoing, Push, References, Sendable, attempt};
 
@@ -122,18 +123,20 @@ impl Session {
                     project: remote.project.clone(),
                     move_to: None,
                     version: remote.version.clone(),
-                    fields: BTreeMap::from([(Field::Status, status)]),
+                    fields: BTreeMap::from([(Field::Status, status.clone())]),
                 });
-                (
-                    task_id,
-                    IntentOperation::Delete {
-                        link_id,
-                        external_id: remote.id,
-                        undoes: false,
-                    },
-                    BTreeMap::new(),
-                    write,
-                )
+                let archived = IntentField {
+                    local: Value::Status(Status::Cancelled),
+                    sent: status,
+                    seen: remote.value(Field::Status).cloned(),
+                    loser: None,
+                };
+                let operation = IntentOperation::Delete {
+                    link_id,
+                    external_id: remote.id,
+                    undoes: false,
+                };
+                (task_id, operation, BTreeMap::from([(Field::Status, archived)]), write)
             }
         };
         let intent = Intent {

@@ -16,10 +16,10 @@ use crate::store::{LinkWrite, Unit};
 
 /// A create that is not found is sent again only when this much time has passed since it can have been sent at the latest: a
 /// request's longest time and more, so that it cannot land after we looked.
-const SETTLE_AFTER: chrono::TimeDelta = chrono::TimeDelta::seconds(60);
+pub(super) const SETTLE_AFTER: chrono::TimeDelta = chrono::TimeDelta::seconds(60);
 
 /// What another user has sent is for a person once this much time has passed without that user's key.
-const STRANGERS_AFTER: chrono::TimeDelta = chrono::TimeDelta::hours(1);
+pub(super) const STRANGERS_AFTER: chrono::TimeDelta = chrono::TimeDelta::hours(1);
 
 /// What says that an item was made by a create.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,7 +174,7 @@ impl Session {
         Ok(())
     }
 
-    async fn was_sent_within(&self, intent: &Intent, time: chrono::TimeDelta) -> Result<bool, RunError> {
+    pub(super) async fn was_sent_within(&self, intent: &Intent, time: chrono::TimeDelta) -> Result<bool, RunError> {
         Ok(self.now() - self.sent_at_the_latest(intent).await? < time)
     }
 

@@ -53,12 +53,37 @@ impl Session {
         for task in self.store.tasks(elsewhere).await? {
             tasks.insert(task.id, TaskEntry::from(&task));
         }
+        self.add_ancestors(&mut tasks, &links, active).await?;
         let query = crate::store::ConflictQuery::open(Some(self.settings.id));
         Ok(HubView {
             tasks,
             links,
             conflicts: self.store.conflicts(query).await?,
         })
+    }
+
+    /// Adds what is above the tasks, or is above their items in the tool, in other projects: a circle of parents may lead through
+    /// those.
+    async fn add_ancestors(
+        &self,
+        tasks: &mut HashMap<TaskId, TaskEntry>,
+        links: &[Link],
+        active: &Active,
+    ) -> Result<(), RunError> {
+        let shown = active.observation.tasks.briefs();
+        let parents: HashSet<&ExternalId> = shown.filter_map(|(_, brief)| brief.parent.as_ref()).collect();
+        let in_tool = links.iter().filter(|link| parents.contains(&link.external_id));
+        let in_hub = tasks.values().filter_map(|task| task.parent_id);
+        let mut above: HashSet<TaskId> = in_hub.chain(in_tool.map(|link| link.task_id)).collect();
+        loop {
+            above.retain(|task| !tasks.contains_key(task));
+            let found = self.store.tasks(above.drain().collect()).await?;
+            if found.is_empty() {
+                return Ok(());
+            }
+            above.extend(found.iter().filter_map(|task| task.parent_id));
+            tasks.extend(found.iter().map(|task| (task.id, TaskEntry::from(task))));
+        }
     }
 
     /// Reads the tool's side of a mapping: what changed, what is there, and what became of what is not. The error inside is of

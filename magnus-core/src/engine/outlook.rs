@@ -136,6 +136,16 @@ impl Session {
             outlook.allowance.add_sides(plan.linked, count(*in_tool));
             outlook.finish(active, sketch, &plan.unchanged);
         }
+        for (mapping, words) in undo.left_out.iter().filter(|_| look.show) {
+            outlook.shown.push(PlannedMapping {
+                mapping_id: Some(mapping.id),
+                project_id: mapping.project_id,
+                name: mapping.external_name.clone(),
+                items: Vec::new(),
+                unchanged: 0,
+                problem: Some(words.clone()),
+            });
+        }
         outlook
     }
 

@@ -208,6 +208,11 @@ fn stage(entry: &Entry, view: &HubView, shown: &Sightings) -> (u8, i64, i64) {
             -ancestors(*task_id, view),
         ),
         Some(Push::Create { depth, .. }) => (CREATIONS, i64::try_from(*depth).unwrap_or(i64::MAX), 0),
+        // By what is above in the hub: then everything above stands there as it does here, and no parent closes a circle that
+        // the next one would open.
+        Some(Push::Update { task_id, fields, .. }) if fields.contains_key(&Field::Parent) => {
+            (CHANGES, ancestors(*task_id, view), 0)
+        }
         _ => (CHANGES, 0, 0),
     }
 }

@@ -1,5 +1,6 @@
 //! Before anything else: what became of the writes that an earlier run left open.
 
+use super::lost_creates::{SETTLE_AFTER, STRANGERS_AFTER};
 use super::observe::Sight;
 use super::push::{decoded, settled};
 use super::session::{Session, Tables};
@@ -7,7 +8,7 @@ use super::settle::put_in_place;
 use super::{Phase, RunError};
 use crate::model::{
     Base, Conflict, ConflictId, ConflictState, ExternalId, Field, Intent, IntentField, IntentOperation, IntentState,
-    LastChange, Link, LocalBase, Mapping, RemoteValue, RowVersion, Rule, Side, SkipReason, Value,
+    LastChange, Link, LocalBase, Mapping, RemoteTask, RemoteValue, RowVersion, Rule, Side, SkipReason, Value,
 };
 use crate::reconcile::{Fate, Lens, References, fates};
 use crate::store::{ConflictWrite, LinkWrite, Unit};
@@ -29,11 +30,15 @@ impl Session {
             self.checkpoint()?;
             let mapping = mappings.iter().find(|mapping| mapping.id == intent.mapping_id);
             let (IntentState::Open, Some(mapping)) = (&intent.state, mapping) else {
-                let (code, words) = match &intent.state {
-                    IntentState::Uncertain { reason } => (SkipReason::Uncertain, reason.clone()),
-                    _ => (SkipReason::Unsettled, "its project is not in step now".to_owned()),
-                };
-                self.leave(&intent, code, words);
+                let words = "its project is not in step now";
+                match &intent.state {
+                    IntentState::Uncertain { reason } => self.leave(&intent, SkipReason::Uncertain, reason.clone()),
+                    // Nobody knows whether it ever will be, and nothing new is taken over meanwhile.
+                    _ if is_create(&intent) && !self.was_sent_within(&intent, STRANGERS_AFTER).await? => {
+                        self.hold(&intent, format!("{words}; look and decide")).await?;
+                    }
+                    _ => self.leave(&intent, SkipReason::Unsettled, words.to_owned()),
+                }
                 continue;
             };
             let lens = Lens::new(tables.as_ref(), &mapping.external_id, &references);
@@ -53,7 +58,7 @@ impl Session {
             "the write for task {} is not settled: {reason}",
             intent.task_id
         ));
-        if matches!(intent.operation, IntentOperation::Create { .. }) {
+        if is_create(intent) {
             let hold = "an earlier create is not settled; nothing new is taken over meanwhile";
             self.no_import = Some(SkipReason::CreateUnsettled.because(hold));
         }
@@ -212,7 +217,15 @@ impl Session {
         };
         match self.look_or_leave(intent, external_id, mapping).await? {
             Sight::Unsure(_) => {}
-            Sight::Gone => {
+            Sight::There(remote) if !is_archived(intent, &remote) => {
+                if self.was_sent_within(intent, SETTLE_AFTER).await? {
+                    let words = "it may still be on its way; a later run looks again";
+                    self.leave(intent, SkipReason::Unsettled, words.to_owned());
+                } else {
+                    self.commit_settled(intent, closing(intent, false)).await?;
+                }
+            }
+            Sight::Gone | Sight::There(_) => {
                 let mut unit = closing(intent, true);
                 let tasks = self.store.tasks(vec![intent.task_id]).await?;
                 let title = tasks.into_iter().next().map(|task| task.title);
@@ -221,9 +234,6 @@ impl Session {
                     .push(self.history_of_item(intent, Rule::Deleted, &title, ""));
                 self.mark_gone(intent, &mut unit).await?;
                 self.commit_settled(intent, unit).await?;
-            }
-            Sight::There(_) => {
-                self.commit_settled(intent, closing(intent, false)).await?;
             }
         }
         Ok(())
@@ -240,6 +250,16 @@ impl Session {
         self.leave(intent, SkipReason::Uncertain, reason);
         Ok(())
     }
+}
+
+const fn is_create(intent: &Intent) -> bool {
+    matches!(intent.operation, IntentOperation::Create { .. })
+}
+
+/// Whether an item has been archived by this write.
+fn is_archived(intent: &Intent, remote: &RemoteTask) -> bool {
+    let sent = intent.fields.get(&Field::Status).map(|archived| &archived.sent);
+    sent.is_some() && remote.value(Field::Status) == sent
 }
 
 pub(super) fn closing(intent: &Intent, applied: bool) -> Unit {

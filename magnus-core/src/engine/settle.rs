@@ -11,7 +11,7 @@ use crate::model::{
     Rule, Side, SkipReason, Task, TaskId, Timestamp, Value,
 };
 use crate::reconcile::{Lens, is_replaced, refers};
-use crate::store::{ConflictWrite, LinkWrite, Unit};
+use crate::store::{ConflictQuery, ConflictWrite, LinkWrite, Unit};
 
 impl Session {
     /// Records a create or an update. Bases advance only for the fields that were written; every other field of the answer
@@ -331,21 +331,45 @@ impl Session {
             let tasks = self.store.tasks(vec![link.task_id]).await?;
             let hub_is_gone = tasks.first().is_none_or(Task::is_deleted);
             let expected = Some(link.version);
-            let gone = Link {
+            let archived = intent.fields.get(&Field::Status);
+            let mut gone = Link {
                 state: match (hub_is_gone, undoes) {
                     (true, _) => LinkState::GoneLocal,
                     (false, true) => LinkState::GoneRemote,
+                    (false, false) if archived.is_some() => LinkState::Live,
                     (false, false) => LinkState::Restored,
                 },
                 last_sync_at: Some(self.now()),
                 ..link
             };
+            if let Some(archived) = archived {
+                // Ours, and no edit of the tool's: a task that is brought back has its own status, and that goes out.
+                let base = Base {
+                    local: LocalBase::Unsent,
+                    remote: RemoteBase::Agreed(archived.sent.clone()),
+                };
+                gone.bases.insert(Field::Status, base);
+            }
+            unit.conflicts.extend(self.closed_conflicts(gone.id).await?);
             unit.links.push(LinkWrite {
                 link: Box::new(gone),
                 expected,
             });
         }
         Ok(())
+    }
+}
+
+impl Session {
+    /// The open conflicts of a link that is gone, closed: there is nothing left to decide.
+    async fn closed_conflicts(&self, link: LinkId) -> Result<Vec<ConflictWrite>, RunError> {
+        let open = self
+            .store
+            .conflicts(ConflictQuery::open(Some(self.settings.id)))
+            .await?;
+        let now = self.now();
+        let of_link = open.iter().filter(|conflict| conflict.link_id == link);
+        Ok(of_link.map(|conflict| conflict.closed(now).into()).collect())
     }
 }
 

@@ -7,7 +7,8 @@ use super::outlook::Look;
 use super::session::{Active, Session};
 use super::{Phase, RunError, RunErrorKind};
 use crate::model::{
-    ExternalId, HistoryEntry, Intent, Link, LinkId, Mapping, MappingId, RunId, RunRequest, Task, TaskId,
+    Direction, ExternalId, HistoryEntry, Intent, Link, LinkId, Mapping, MappingId, MappingState, RunId, RunRequest,
+    Task, TaskId,
 };
 use crate::reconcile::{MappingPlan, Observation, Plan, UndoInput, plan_undo};
 
@@ -15,6 +16,8 @@ use crate::reconcile::{MappingPlan, Observation, Plan, UndoInput, plan_undo};
 #[derive(Debug)]
 pub(super) struct Undo {
     pub(super) actives: Vec<Active>,
+    /// Mappings in which the run has done something and this one may do nothing, with the reasons.
+    pub(super) left_out: Vec<(Mapping, String)>,
     views: Vec<HubView>,
     pub(super) plans: Vec<(MappingPlan, usize)>,
 }
@@ -40,6 +43,7 @@ impl Session {
         }
         let mut undo = Undo {
             actives: Vec::new(),
+            left_out: Vec::new(),
             views: Vec::new(),
             plans: Vec::new(),
         };
@@ -48,7 +52,18 @@ impl Session {
                 continue;
             };
             self.checkpoint()?;
-            let (active, view) = self.look_at(mapping, &touched).await?;
+            let direction = mapping.direction.unwrap_or(self.direction).intersect(self.direction);
+            let (words, direction) = match (&mapping.state, direction) {
+                _ if !mapping.enabled => ("its mapping is switched off".to_owned(), None),
+                (MappingState::Suspended { reason }, _) => (format!("it is suspended: {reason}"), None),
+                (_, None) => ("its mapping allows no direction that this run has".to_owned(), None),
+                (_, direction) => (String::new(), direction),
+            };
+            let Some(direction) = direction else {
+                undo.left_out.push((mapping, words));
+                continue;
+            };
+            let (active, view) = self.look_at(mapping, direction, &touched).await?;
             let plan = self.plan_one(undone, &active, &view, &touched, &intents).await?;
             undo.plans.push((plan, view.links.len()));
             undo.actives.push(active);
@@ -73,6 +88,10 @@ impl Session {
         let outlook = self.outlook_on(&undo, look);
         if !outlook.allowance.halts(&self.settings.options.guard).is_empty() {
             return Ok(Some(self.show(outlook)));
+        }
+        for (mapping, words) in &undo.left_out {
+            let problem = format!("nothing was undone in project {:?}: {words}", mapping.external_name);
+            self.report.problems.push(problem);
         }
         self.context.report(|progress| progress.phase = Phase::Executing);
         let plans = std::mem::take(&mut undo.plans);
@@ -146,9 +165,14 @@ impl Session {
     }
 
     /// Reads the hub's side, and the external tasks concerned.
-    async fn look_at(&self, mapping: Mapping, touched: &HashSet<TaskId>) -> Result<(Active, HubView), RunError> {
+    async fn look_at(
+        &self,
+        mapping: Mapping,
+        direction: Direction,
+        touched: &HashSet<TaskId>,
+    ) -> Result<(Active, HubView), RunError> {
         let mut active = Active {
-            direction: self.direction,
+            direction,
             observation: Observation::default(),
             cursor: None,
             stored: true,

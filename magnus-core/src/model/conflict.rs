@@ -122,3 +122,16 @@ pub struct Conflict {
     /// The version of the row; the store raises it.
     pub version: RowVersion,
 }
+
+impl Conflict {
+    /// This record, once there is nothing left to decide.
+    #[must_use]
+    pub fn closed(&self, at: Timestamp) -> Self {
+        Self {
+            state: ConflictState::Closed,
+            resolved_at: Some(at),
+            updated_at: at,
+            ..self.clone()
+        }
+    }
+}

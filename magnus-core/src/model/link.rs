@@ -192,8 +192,10 @@ impl Link {
         self.bases
             .iter()
             .filter(|(field, base)| match (&base.remote, task.fields.get(field)) {
-                (RemoteBase::Agreed(value), Some(now)) => !now.derived && *value != now.value,
-                _ => false,
+                (RemoteBase::Agreed(value) | RemoteBase::Unseen(value), Some(now)) => {
+                    !now.derived && *value != now.value
+                }
+                (_, None) => false,
             })
             .map(|(field, _)| *field)
     }

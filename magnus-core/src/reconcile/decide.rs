@@ -143,10 +143,18 @@ impl Decider<'_> {
         let tool_default = value.is_empty() || self.lens.is_default(self.input.field, self.raw());
         match (self.input.local.is_hub_default(), tool_default) {
             (true, true) if self.input.local.is_empty() || value.is_empty() => FieldDecision::Record(self.agreed()),
+            (true, _) | (false, true) if self.was_emptied() => self.conflict(Some(value), Rule::FirstContact),
             (true, _) => self.pull_if_allowed(value, Rule::FirstContact, None),
             (false, true) => self.push(Rule::FirstContact, None),
             (false, false) => self.conflict(Some(value), Rule::FirstContact),
         }
+    }
+
+    /// Whether one side was made empty since the sides were found to differ: that is an edit, and fills nothing. An empty parent
+    /// that is held is no such one: the other side's would have closed a circle.
+    fn was_emptied(&self) -> bool {
+        let held = self.input.held;
+        held.is_some_and(|local| self.input.field != Field::Parent || local != self.input.local)
     }
 
     /// Whether somebody has set the hub's value since the sides were joined, and thus over whatever the tool has.

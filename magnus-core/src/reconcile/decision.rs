@@ -17,6 +17,8 @@ pub struct FieldInput<'a> {
     pub local: &'a Value,
     /// The tool's value.
     pub remote: &'a RemoteField,
+    /// What the hub had when a conflict was found that is still open.
+    pub held: Option<&'a Value>,
     /// A value that the tool refused before.
     pub refusal: Option<&'a Refusal>,
     /// When the hub's value was last changed, if it ever was.

@@ -14,6 +14,8 @@ pub fn needs_reading(
     capabilities: &Capabilities,
 ) -> bool {
     match link.state {
+        // Only what is missing in two runs one after the other is believed to be gone.
+        LinkState::Live if link.absent_since.is_some() => return true,
         LinkState::Live => {}
         // A person named it; it is believed once it is seen.
         LinkState::Uncertain => return true,

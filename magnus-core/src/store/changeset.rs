@@ -142,6 +142,16 @@ pub struct ConflictWrite {
     pub expected: Option<RowVersion>,
 }
 
+impl From<Conflict> for ConflictWrite {
+    /// An update of the record as it was read.
+    fn from(conflict: Conflict) -> Self {
+        Self {
+            expected: Some(conflict.version),
+            conflict: Box::new(conflict),
+        }
+    }
+}
+
 /// What is remembered of an item whose writes fail: one record per connection and task, the last one counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FailureWrite {

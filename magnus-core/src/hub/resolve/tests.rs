@@ -38,6 +38,7 @@ fn next_run(base: &Base, local: &str, remote: &str) -> FieldDecision {
         base: Some(base),
         local: &Value::text(local),
         remote: &remote,
+        held: None,
         refusal: None,
         local_time: None,
         linked_at: None,

@@ -54,14 +54,7 @@ impl Merging<'_> {
     }
 
     pub(super) fn close(&mut self, open: &Conflict) {
-        let mut closed = open.clone();
-        closed.state = ConflictState::Closed;
-        closed.resolved_at = Some(self.setting.now);
-        closed.updated_at = self.setting.now;
-        self.merge.unit.conflicts.push(ConflictWrite {
-            conflict: Box::new(closed),
-            expected: Some(open.version),
-        });
+        self.merge.unit.conflicts.push(open.closed(self.setting.now).into());
     }
 
     /// One open conflict per field, updated in place; the same state writes nothing again.

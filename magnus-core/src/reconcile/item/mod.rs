@@ -107,6 +107,7 @@ pub fn merge_item(
             base: item.link_after.bases.get(field),
             local: &local,
             remote,
+            held: open.get(field).map(|open| &open.local),
             refusal: item.link_after.refusals.get(field),
             local_time: Some(
                 item.task
@@ -116,7 +117,7 @@ pub fn merge_item(
                     .unwrap_or(item.task.created_at),
             ),
             linked_at: Some(item.link_after.created_at),
-            remote_time: item.remote.updated_at.filter(|_| setting.capabilities.change_times),
+            remote_time: remote_time(open.get(field).copied(), &remote.value, item.remote, setting),
         };
         let mut decision = decide(&input, lens, setting.direction, setting.policy);
         if let FieldDecision::Pull {
@@ -153,6 +154,21 @@ pub fn merge_item(
         merging.take(*field, decision, &local, remote, open.get(field).copied());
     }
     merging.finish()
+}
+
+/// When the tool's value is from. One that stood there when a conflict about it was found is no younger than it was then,
+/// whatever else of the item was written since.
+fn remote_time(
+    open: Option<&Conflict>,
+    raw: &RemoteValue,
+    remote: &RemoteTask,
+    setting: &Setting<'_>,
+) -> Option<Timestamp> {
+    let then = open
+        .filter(|open| open.remote == *raw)
+        .map(|open| open.remote_change.at);
+    then.unwrap_or(remote.updated_at)
+        .filter(|_| setting.capabilities.change_times)
 }
 
 struct Merging<'a> {
@@ -333,5 +349,57 @@ impl Merging<'_> {
             task: Box::new(task),
             expected,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ConflictId, ConflictState, ConnectionId, LastChange, LinkId, TaskId, ToolName};
+
+    /// A conflict that is held because the tool refuses the newer value of the hub: the rest of the item is sent, and the
+    /// tool's stamp is younger from then on.
+    #[test]
+    fn a_value_that_stood_there_when_a_conflict_was_found_gets_no_younger_by_our_own_writes() {
+        let at = |minute: u32| -> Timestamp { format!("2026-11-22T12:{minute:02}:00Z").parse().unwrap() };
+        let mut capabilities = Capabilities::new(ToolName::new("tool"), "localhost", BTreeMap::new());
+        capabilities.change_times = true;
+        let setting = Setting {
+            run_id: RunId::generate(),
+            capabilities: &capabilities,
+            direction: Direction::Bidirectional,
+            policy: ConflictPolicy::NewestWins,
+            now: at(30),
+        };
+        let open = Conflict {
+            id: ConflictId::generate(),
+            connection_id: ConnectionId::generate(),
+            link_id: LinkId::generate(),
+            task_id: TaskId::generate(),
+            external_id: 1.into(),
+            field: Field::Status,
+            base: None,
+            local: Value::Empty,
+            remote: RemoteValue::text("new"),
+            remote_value: Value::Empty,
+            local_change: LastChange::default(),
+            remote_change: LastChange::at(Some(at(1))),
+            state: ConflictState::Open,
+            policy: ConflictPolicy::NewestWins,
+            loser: None,
+            reason: String::new(),
+            run_id: None,
+            created_at: at(5),
+            updated_at: at(5),
+            resolved_at: None,
+            resolved_by: None,
+            version: RowVersion(1),
+        };
+        let mut remote = RemoteTask::new(1.into(), 7.into());
+        remote.updated_at = Some(at(20));
+        let time = |open, raw: &str| remote_time(open, &RemoteValue::text(raw), &remote, &setting);
+        assert_eq!(time(Some(&open), "new"), Some(at(1)), "it stood there then");
+        assert_eq!(time(Some(&open), "newer"), Some(at(20)), "somebody changed it since");
+        assert_eq!(time(None, "new"), Some(at(20)));
     }
 }

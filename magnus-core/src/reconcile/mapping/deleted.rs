@@ -86,7 +86,8 @@ impl Planner<'_> {
                 SkipReason::GoneInTool.because("gone in the tool; kept in the hub"),
             );
         }
-        if link.edited_in_hub(task) || task.project_id != self.input.mapping.project_id {
+        let undecided = self.open.contains_key(&link.id);
+        if undecided || link.edited_in_hub(task) || task.project_id != self.input.mapping.project_id {
             return self.relink(
                 task,
                 link,
@@ -165,7 +166,8 @@ impl Planner<'_> {
                 reason,
             );
         }
-        if remote.is_some_and(|remote| self.edited_in_tool(link, remote)) {
+        let undecided = self.open.contains_key(&link.id);
+        if undecided || remote.is_some_and(|remote| self.edited_in_tool(link, remote)) {
             return self.relink(
                 task,
                 link,

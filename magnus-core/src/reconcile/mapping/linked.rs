@@ -7,6 +7,7 @@ use crate::model::{
     SkipReason, Task, Value,
 };
 use crate::reconcile::item::Item;
+use crate::reconcile::observation::Absence;
 use crate::reconcile::plan::PlannedAction;
 use crate::store::{TaskWrite, Unit};
 
@@ -31,6 +32,21 @@ impl<'a> Planner<'a> {
             return;
         };
         let remote = &self.input.observation.tasks.get(&link.external_id);
+        let unsettled = self
+            .input
+            .blocked
+            .get(&task.id)
+            .filter(|reason| reason.code == SkipReason::Unsettled);
+        if let (Some(_), Some(reason)) = (remote, unsettled) {
+            // What stands there may be ours: it is no edit of the tool's, and no agreement either.
+            let reason = reason.clone();
+            return self.skip(
+                task.title.clone(),
+                Some(task.id),
+                Some(link.external_id.clone()),
+                reason,
+            );
+        }
         match (link.state, remote) {
             (LinkState::Uncertain, None) => {
                 let words = format!("item {} was named for it and is not seen in the tool", link.external_id);
@@ -52,6 +68,19 @@ impl<'a> Planner<'a> {
             (_, Some(remote)) if !task.is_deleted() => self.merge_present(task, link, remote),
             (LinkState::Live | LinkState::Uncertain, Some(remote)) => self.deleted_in_hub(task, link, Some(remote)),
             (LinkState::Live, None) => self.not_observed(task, link),
+            // It was brought back; whether the tool still has it decides whether it is made there anew.
+            (LinkState::GoneLocal, None) => match self.input.observation.absent.get(&link.external_id) {
+                Some(Absence::Unsure(reason)) => {
+                    let reason = SkipReason::AbsenceUnproven.because(reason.clone());
+                    self.skip(
+                        task.title.clone(),
+                        Some(task.id),
+                        Some(link.external_id.clone()),
+                        reason,
+                    );
+                }
+                _ => self.plan.unchanged.push(link.task_id),
+            },
             _ => self.plan.unchanged.push(link.task_id),
         }
     }
@@ -90,9 +119,17 @@ impl<'a> Planner<'a> {
                 );
                 moved_apart = Some(SkipReason::Conflict.because(words));
             } else {
-                after.mapping_id = mapping.id;
                 if self.setting().direction.pulls() {
                     task_after.project_id = mapping.project_id;
+                }
+                if task_after.project_id == mapping.project_id {
+                    after.mapping_id = mapping.id;
+                } else {
+                    let words = format!(
+                        "moved to {:?} in the tool; this run may not change the hub",
+                        mapping.external_name
+                    );
+                    moved_apart = Some(SkipReason::Direction.because(words));
                 }
             }
         } else if task.project_id != mapping.project_id {

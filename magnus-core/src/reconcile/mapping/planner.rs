@@ -232,6 +232,13 @@ impl<'a> Planner<'a> {
             self.plan.unchanged.push(link.task_id);
             return;
         }
+        // Of what is gone there is nothing left to decide.
+        let open = self.open.get(&link.id).into_iter().flatten();
+        let ends = !matches!(after.state, LinkState::Live | LinkState::Uncertain);
+        let closed = open
+            .filter(|_| ends)
+            .map(|(_, conflict)| conflict.closed(self.setting().now).into());
+        let conflicts = closed.collect();
         let write = LinkWrite {
             link: Box::new(after),
             expected: Some(link.version),
@@ -246,6 +253,7 @@ impl<'a> Planner<'a> {
             conflicted: false,
             unit: Unit {
                 links: vec![write],
+                conflicts,
                 ..Unit::default()
             },
             push: None,

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{Undoing, change};
-use crate::model::{Field, HistoryEntry, LocalBase, RemoteValue, Rule, Side, SkipReason, Task, TaskPatch, Value};
+use crate::model::{
+    Field, HistoryEntry, Intent, IntentOperation, LocalBase, RemoteValue, Rule, Side, SkipReason, Task, TaskPatch,
+    Value,
+};
 use crate::reconcile::hierarchy::closes_cycle;
 use crate::reconcile::item::Outgoing;
 use crate::reconcile::lens::Sendable;
@@ -24,6 +27,10 @@ impl Undoing<'_> {
                 || !self.untouched_in_tool(field);
             if moved_on {
                 self.leave(SkipReason::ChangedSince, field, "it holds another value now");
+                continue;
+            }
+            if let Some(words) = self.held_by_direction(Side::Hub) {
+                self.leave(SkipReason::Direction, field, words);
                 continue;
             }
             if let Some(words) = self.unfit_parent(&before) {
@@ -115,12 +122,16 @@ impl Undoing<'_> {
 
     /// A deletion that the run carried over into the hub is taken back; the link stays as it is, so that nothing is made
     /// anew in the tool.
-    pub(super) fn undelete(&self, after: &mut Task, told: &mut Vec<HistoryEntry>) {
+    pub(super) fn undelete(&mut self, after: &mut Task, told: &mut Vec<HistoryEntry>) {
         let deleted = self
             .history
             .iter()
             .any(|entry| self.ours(entry) && entry.side == Side::Hub && entry.rule == Rule::Deleted);
         if !deleted || self.changed_since(|entry| entry.side == Side::Hub) {
+            return;
+        }
+        if let Some(words) = self.held_by_direction(Side::Hub) {
+            self.left.push(SkipReason::Direction.because(words));
             return;
         }
         if after.deleted_at.take().is_some() || after.archived_at.take().is_some() {
@@ -131,7 +142,8 @@ impl Undoing<'_> {
     /// What goes back to the tool, in the tool's own values of then.
     pub(super) fn outgoing(&mut self, after: &Task, changes: &mut Vec<FieldChange>) -> BTreeMap<Field, Outgoing> {
         let mut seen: BTreeMap<Field, RemoteValue> = BTreeMap::new();
-        for intent in self.intents() {
+        let updates = |intent: &&Intent| matches!(intent.operation, IntentOperation::Update { .. });
+        for intent in self.intents().filter(updates) {
             for (field, sent) in &intent.fields {
                 if let Some(before) = &sent.seen {
                     seen.entry(*field).or_insert_with(|| before.clone());
@@ -153,6 +165,10 @@ impl Undoing<'_> {
             });
             if now.derived || by_later_run || !self.untouched_in_tool(field) {
                 self.leave(SkipReason::ChangedSince, field, "the tool holds another value now");
+                continue;
+            }
+            if let Some(words) = self.held_by_direction(Side::External) {
+                self.leave(SkipReason::Direction, field, words);
                 continue;
             }
             // Noted as agreed on, an edit of the hub since would never be sent.

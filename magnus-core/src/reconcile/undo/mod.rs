@@ -125,6 +125,16 @@ impl<'a> Undoing<'a> {
         self.restore()
     }
 
+    /// Why a side may not be changed by this run; `None`: it may.
+    const fn held_by_direction(&self, side: Side) -> Option<&'static str> {
+        let direction = self.input.setting.direction;
+        match side {
+            Side::Hub if !direction.pulls() => Some("this run may not change the hub"),
+            Side::External if !direction.pushes() => Some("this run may not change the tool"),
+            _ => None,
+        }
+    }
+
     fn ours(&self, entry: &HistoryEntry) -> bool {
         entry.run_id == Some(self.input.undone)
     }

@@ -12,6 +12,9 @@ impl Undoing<'_> {
         if self.task.is_deleted() {
             return None;
         }
+        if let Some(words) = self.held_by_direction(Side::Hub) {
+            return Some(self.skip(SkipReason::Direction.because(words)));
+        }
         // That another tool has got it meanwhile is no work on it.
         let foreign = self
             .history
@@ -54,6 +57,9 @@ impl Undoing<'_> {
     pub(super) fn remove_from_tool(self) -> Option<Entry> {
         let link = self.link.filter(|link| link.state == LinkState::Live)?;
         let remote = self.observed()?;
+        if let Some(words) = self.held_by_direction(Side::External) {
+            return Some(self.skip(SkipReason::Direction.because(words)));
+        }
         let ours_too = |entry: &HistoryEntry| {
             entry.side == Side::External && entry.connection_id == Some(self.input.mapping.connection_id)
         };

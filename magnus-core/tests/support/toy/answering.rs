@@ -150,6 +150,17 @@ impl Toy {
                 self.refusals(&update.fields)?;
                 let id: u64 = update.id.as_str().parse().unwrap();
                 let mut state = self.state();
+                let parent = update.fields.get(&Field::Parent).and_then(RemoteValue::as_text);
+                if state.refuses_circles
+                    && parent.is_some_and(|parent| state.below(id).any(|id| id.to_string() == parent))
+                {
+                    let rejected = vec![RejectedField {
+                        field: Field::Parent,
+                        message: "it is below".to_owned(),
+                    }];
+                    let error = ConnectionError::new(ConnectionErrorKind::Rejected, "write", "");
+                    return Err(error.with_rejected(rejected));
+                }
                 state.stamp += 1;
                 let stamp = state.stamp;
                 let Some(item) = state.items.get(&id) else {

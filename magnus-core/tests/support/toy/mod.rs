@@ -70,6 +70,8 @@ pub(crate) struct State {
     pub(crate) when_written: Option<Happening>,
     /// How many searches for what we have made will find nothing.
     pub(crate) blind_searches: u32,
+    /// Whether an item cannot be put beneath what is below it.
+    pub(crate) refuses_circles: bool,
     /// Whether a deletion takes along what is below.
     pub(crate) cascades: bool,
     /// Projects that the tool fails to show one by one.
@@ -89,13 +91,21 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// The items right below one.
+    /// All items below one.
     fn below(&self, id: u64) -> impl Iterator<Item = u64> {
-        let above = serde_json::Value::from(id.to_string());
-        self.items
-            .iter()
-            .filter(move |(_, item)| item.fields.get(&Field::Parent) == Some(&above))
-            .map(|(id, _)| *id)
+        let mut found: Vec<u64> = Vec::new();
+        let mut above = vec![id];
+        while let Some(next) = above.pop() {
+            let parent = serde_json::Value::from(next.to_string());
+            let children = self
+                .items
+                .iter()
+                .filter(|(_, item)| item.fields.get(&Field::Parent) == Some(&parent));
+            let children: Vec<u64> = children.map(|(id, _)| *id).filter(|id| !found.contains(id)).collect();
+            above.extend(&children);
+            found.extend(children);
+        }
+        found.into_iter()
     }
 }
 
