@@ -2,8 +2,8 @@
 
 use magnus_core::connection::{Decoded, Encoded, FieldSupport, Translator};
 use magnus_core::model::{
-    Base, ConflictPolicy, Direction, ExternalId, Field, LocalBase, Refusal, RemoteBase, RemoteField, RemoteValue,
-    Timestamp, Value,
+    Base, ConflictPolicy, Direction, ExternalId, Field, LocalBase, Refusal, RefusalCause, RemoteBase, RemoteField,
+    RemoteValue, Timestamp, Value,
 };
 use magnus_core::reconcile::{FieldDecision, FieldInput, Lens, References, decide};
 
@@ -255,7 +255,11 @@ fn rule_7_an_edit_since_the_first_contact_is_an_edit() {
         linked_at: at(5),
         ..plain("-", "a", "B?")
     };
-    assert_eq!(outcome(&case(9), BOTH, MANUAL), "push A");
+    assert_eq!(
+        outcome(&case(9), BOTH, MANUAL),
+        "push A over (none)",
+        "what stood there goes on record"
+    );
     assert_eq!(outcome(&case(5), BOTH, MANUAL), "held unresolved");
     assert_eq!(outcome(&case(9), Direction::Pull, MANUAL), "held direction noted");
 }
@@ -267,6 +271,7 @@ fn rule_9_a_refused_value_waits_until_either_side_moves() {
             local: local(hub),
             remote: raw(tool),
             reason: "no".to_owned(),
+            cause: RefusalCause::Refused,
         })
     };
     let case = |refusal| Case {

@@ -155,3 +155,32 @@ async fn without_the_capability_no_marker_is_sent() {
     bench.settle().await;
     assert!(toy.state().items.values().all(|item| item.marker.is_none()));
 }
+
+/// A tool that puts another parent in its place does so also of a create whose answer was lost, and whose item somebody has
+/// worked on since.
+#[tokio::test]
+async fn a_parent_that_a_tool_put_in_place_of_a_lost_creates_is_no_edit() {
+    let toy = Toy::new(
+        "toy",
+        Habits {
+            marker: true,
+            ..Habits::exact()
+        },
+    );
+    let bench = Bench::new(vec![toy.clone()]).await;
+    let (wanted, other) = (toy.add("wanted"), toy.add("other"));
+    bench.settle().await;
+    let task = bench.add("new").await;
+    let parent = bench.task("wanted").await.id;
+    bench.edit(task, Field::Parent, Value::Task(parent)).await;
+    toy.state().mishaps.push(Mishap::AnswerLost);
+    bench.sync(0).await;
+    let id = toy.find("new")[0];
+    assert_eq!(toy.state().items[&id].fields[&Field::Parent], wanted.to_string());
+    toy.edit_raw(id, Field::Parent, other.to_string().into());
+    toy.edit(id, Field::Description, &Value::text("worked on"));
+    bench.settle().await;
+    let task = bench.store_task(task).await;
+    assert_eq!(task.description.as_deref(), Some("worked on"));
+    assert_eq!(task.parent_id, Some(parent), "nothing was agreed on");
+}

@@ -241,4 +241,11 @@ async fn an_item_that_was_never_there_makes_and_deletes_nothing() {
     let end = asked.bench.sync(0).await;
     let said = end.report.items.iter().find(|item| item.task_id == Some(task)).unwrap();
     assert_eq!(said.reason, Some(SkipReason::Uncertain), "{said:?}");
+    // A slip is taken back by naming another one.
+    let there = asked.toy.add("there");
+    asked.decide(there, MatchChoice::With(task)).await;
+    asked.bench.settle().await;
+    let links = asked.bench.links(0).await;
+    let found = (links[0].task_id, links[0].external_id.clone(), links[0].state);
+    assert_eq!((links.len(), found), (1, (task, there.into(), LinkState::Live)));
 }

@@ -346,3 +346,30 @@ async fn what_a_connection_or_a_project_may_not_do_now_an_undoing_does_not_do_ei
         assert_eq!(undone.report.problems.len(), usize::from(switched_off), "{undone:?}");
     }
 }
+
+/// The hub keeps its parent, and no later run sends it again.
+#[tokio::test]
+async fn an_undone_parent_stays_undone() {
+    let (bench, toy) = one(Habits::exact()).await;
+    let (first, second, child) = (toy.add("first"), toy.add("second"), toy.add("child"));
+    toy.edit_raw(child, Field::Parent, first.to_string().into());
+    sync(&bench).await;
+    let (task, other) = (bench.task("child").await.id, bench.task("second").await.id);
+    bench.edit(task, Field::Parent, Value::Task(other)).await;
+    let run = sync(&bench).await;
+    let above = || toy.state().items[&child].fields[&Field::Parent].clone();
+    assert_eq!(above(), second.to_string());
+    undo(&bench, run.id).await;
+    assert_eq!(above(), first.to_string());
+    bench.settle().await;
+    assert_eq!(above(), first.to_string(), "it was undone");
+    assert_eq!(
+        bench.store_task(task).await.parent_id,
+        Some(other),
+        "a person's edit stays"
+    );
+    // Whoever changes it again is heard.
+    bench.edit(task, Field::Parent, Value::Empty).await;
+    bench.settle().await;
+    assert_eq!(above(), serde_json::Value::Null);
+}

@@ -5,7 +5,7 @@ use super::job::Job;
 use super::push::{see, settled};
 use super::session::{Active, Session};
 use crate::connection::{ConnectionError, ConnectionErrorKind, Outcome, ReadTask, Reading};
-use crate::model::{ExternalId, Field, IntentOperation, Refusal, RemoteTask, RemoteValue, SkipReason};
+use crate::model::{ExternalId, Field, IntentOperation, Refusal, RefusalCause, RemoteTask, RemoteValue, SkipReason};
 use crate::reconcile::Entry;
 use crate::store::{LinkWrite, Unit};
 
@@ -169,6 +169,7 @@ impl Session {
                         local: field.local.clone(),
                         remote: field.seen.clone().unwrap_or(RemoteValue::NULL),
                         reason: rejected.message.clone(),
+                        cause: RefusalCause::Refused,
                     };
                     link.refusals.insert(name, refusal);
                 }

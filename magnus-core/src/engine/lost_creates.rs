@@ -11,7 +11,9 @@ use crate::model::{
     Base, ExternalId, Intent, IntentOperation, Link, LinkState, Mapping, RemoteBase, RemoteTask, Rule, SkipReason,
     TaskId, Timestamp,
 };
-use crate::reconcile::{adopted, candidates, has_title, is_replaced, sent_title, sure_match, untouched_since_creation};
+use crate::reconcile::{
+    adopted, candidates, has_title, is_replaced, refers, sent_title, sure_match, untouched_since_creation,
+};
 use crate::store::{LinkWrite, Unit};
 
 /// A create that is not found is sent again only when this much time has passed since it can have been sent at the latest: a
@@ -311,19 +313,21 @@ impl Session {
         let new = adopted(intent, mapping, item.id.clone(), self.now());
         let (mut link, expected) = self.in_place_of_a_gone_one(mapping, new).await?;
         link.external_url.clone_from(&item.url);
-        if untouched_since_creation(item, &self.capabilities) {
-            // Nobody else wrote: what differs from what was sent is the tool's own, as it is in the answer to a write.
-            for (field, sent) in &intent.fields {
-                let Some(now) = item.value(*field).filter(|now| **now != sent.sent) else {
-                    continue;
-                };
-                if is_replaced(*field, sent, now) {
-                    put_in_place(&mut link, *field, sent, now);
-                } else if self.capabilities.moves.contains(field) {
-                    link.bases.insert(*field, Base::agreed(sent.local.clone(), now.clone()));
-                }
+        let untouched = untouched_since_creation(item, &self.capabilities);
+        for (field, sent) in &intent.fields {
+            let Some(now) = item.value(*field).filter(|now| **now != sent.sent) else {
+                continue;
+            };
+            // Where nobody else wrote, what differs from what was sent is the tool's own, as it is in the answer to a write; and
+            // another reference is its own, also if the item was saved again.
+            let by_tool = untouched || (proof == Proof::Marker && refers(*field));
+            if by_tool && is_replaced(*field, sent, now) {
+                put_in_place(&mut link, *field, sent, now);
+            } else if untouched && self.capabilities.moves.contains(field) {
+                link.bases.insert(*field, Base::agreed(sent.local.clone(), now.clone()));
             }
-        } else if proof == Proof::Title {
+        }
+        if !untouched && proof == Proof::Title {
             // It may be a stranger's after all: what differs from what was sent was never agreed on.
             link.bases.retain(|field, base| match &base.remote {
                 RemoteBase::Agreed(sent) => item.value(*field).is_none_or(|now| now == sent),

@@ -7,8 +7,8 @@ use super::session::Session;
 use crate::connection::WrittenTask;
 use crate::model::{
     Base, Conflict, ConflictId, ConflictState, ExternalId, Field, HistoryEntry, Intent, IntentField, IntentOperation,
-    LastChange, Link, LinkId, LinkState, LocalBase, Mapping, Refusal, RemoteBase, RemoteTask, RemoteValue, RowVersion,
-    Rule, Side, SkipReason, Task, TaskId, Timestamp, Value,
+    LastChange, Link, LinkId, LinkState, LocalBase, Mapping, Refusal, RefusalCause, RemoteBase, RemoteTask,
+    RemoteValue, RowVersion, Rule, Side, SkipReason, Task, TaskId, Timestamp, Value,
 };
 use crate::reconcile::{Lens, is_replaced, refers};
 use crate::store::{ConflictQuery, ConflictWrite, LinkWrite, Unit};
@@ -51,8 +51,12 @@ impl Session {
             match replaced(*field, sent, &written) {
                 Some(remote) => put_in_place(&mut link, *field, sent, remote),
                 None => {
-                    link.bases.insert(*field, base_after(*field, sent, &written));
+                    let base = base_after(*field, sent, &written);
                     link.refusals.remove(field);
+                    if rule_of(&job, *field) == Rule::Undone {
+                        link.refusals.extend(taken_back(*field, sent, &base));
+                    }
+                    link.bases.insert(*field, base);
                 }
             }
         }
@@ -168,6 +172,7 @@ impl Session {
                     local: task.get(*field),
                     remote: observed.value.clone(),
                     reason: reason.clone(),
+                    cause: RefusalCause::Refused,
                 };
                 link.refusals.insert(*field, refusal);
             }
@@ -248,10 +253,7 @@ impl Session {
 
     fn record_history(&self, job: &Job, lens: &Lens<'_>, unit: &mut Unit) {
         for (field, sent) in &job.fields {
-            let note = job.entry.changes.iter().find(|change| change.field == *field);
-            let rule = note
-                .and_then(|change| change.note.as_deref()?.parse().ok())
-                .unwrap_or(Rule::Created);
+            let rule = rule_of(job, *field);
             let mut entry = self.history_of(&job.intent, *field, sent, rule);
             if let Some(seen) = &sent.seen {
                 entry.before = decoded(lens, *field, seen);
@@ -373,6 +375,28 @@ impl Session {
     }
 }
 
+/// Why a field was sent.
+fn rule_of(job: &Job, field: Field) -> Rule {
+    let note = job.entry.changes.iter().find(|change| change.field == field);
+    note.and_then(|change| change.note.as_deref()?.parse().ok())
+        .unwrap_or(Rule::Created)
+}
+
+/// What goes by what it stands for would be sent again although neither side moved: a parent that is another one in the hub,
+/// a status that the tables do not know.
+fn taken_back(field: Field, sent: &IntentField, base: &Base) -> Option<(Field, Refusal)> {
+    let RemoteBase::Agreed(remote) = &base.remote else {
+        return None;
+    };
+    let refusal = Refusal {
+        local: sent.local.clone(),
+        remote: remote.clone(),
+        reason: "a person has undone it".to_owned(),
+        cause: RefusalCause::Undone,
+    };
+    matches!(field, Field::Parent | Field::Status).then_some((field, refusal))
+}
+
 struct Loser {
     value: Value,
     remote: RemoteValue,
@@ -411,6 +435,7 @@ pub(super) fn put_in_place(link: &mut Link, field: Field, sent: &IntentField, re
         local: sent.local.clone(),
         remote: remote.clone(),
         reason: "the tool put another value in its place".to_owned(),
+        cause: RefusalCause::Refused,
     };
     link.refusals.insert(field, refusal);
 }

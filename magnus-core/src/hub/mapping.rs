@@ -1,8 +1,11 @@
 //! A person says which external project belongs to which hub project.
 
 use super::{Hub, HubError, HubErrorKind, TRIES, busy};
-use crate::model::{ConnectionId, ConnectionSettings, Mapping, Project, ProjectId, RemoteProject, text};
+use crate::model::{ConnectionId, ConnectionSettings, Mapping, Project, ProjectId, RemoteProject, RunState, text};
 use crate::store::{Changeset, MappingWrite, ProjectWrite};
+
+/// How far back the log is searched for a run that goes on: no two of one connection do.
+const RUNS_LOOKED_AT: usize = 20;
 
 /// What mapping a project came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,6 +131,16 @@ impl Hub {
             return Ok(Some((mapping.clone(), MapAnswer::AlreadyThere)));
         };
         view.usable(to)?;
+        let connection = mapping.connection_id;
+        let runs = self.store.recent_runs_of(connection, RUNS_LOOKED_AT).await?;
+        if let Some(run) = runs.iter().find(|run| run.state == RunState::Started) {
+            // It reads the project for the hub project of now, and would go on into that.
+            let message = format!(
+                "run {} of connection {:?} goes on; wait for its end, or cancel it",
+                run.id, view.settings.name
+            );
+            return Err(HubError::new(HubErrorKind::Conflict, message));
+        }
         let links = self.store.links_of_mapping(mapping.id).await?.len();
         if links > 0 {
             let now = view.name_of(mapping.project_id);

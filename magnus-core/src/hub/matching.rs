@@ -76,7 +76,10 @@ impl Hub {
     async fn with_task(&self, connection: ConnectionId, external: &ExternalId, task: TaskId) -> Result<Unit, HubError> {
         let task = self.task(task).await?;
         let links = self.store.links_of_tasks(vec![task.id]).await?;
-        if let Some(link) = links.iter().find(|link| link.connection_id == connection) {
+        let link = links.iter().find(|link| link.connection_id == connection);
+        // One that was named and that a run has not seen can be named anew: a slip must not hold a task for good.
+        let named = link.filter(|link| link.state == LinkState::Uncertain && link.absent_since.is_some());
+        if let (Some(link), None) = (link, named) {
             let message = format!("{:?} is item {} of the tool already", task.title, link.external_id);
             return Err(HubError::new(HubErrorKind::Conflict, message));
         }
@@ -90,8 +93,13 @@ impl Hub {
                 task.title
             ))
         })?;
+        let mut write = self.named(mapping, task.id, external);
+        if let Some(named) = named {
+            write.link.id = named.id;
+            write.expected = Some(named.version);
+        }
         Ok(Unit {
-            links: vec![self.named(mapping, task.id, external)],
+            links: vec![write],
             ..Unit::default()
         })
     }

@@ -69,7 +69,17 @@ impl Base {
     }
 }
 
-/// A value that the tool refused; not sent again until either side moves.
+named_enum! {
+    /// Why a value is not sent again.
+    RefusalCause, "cause of a refusal", {
+        /// The tool did not take it.
+        Refused = "refused",
+        /// A person has undone its sending.
+        Undone = "undone",
+    }
+}
+
+/// A value that the tool refused, or that a person has taken back; not sent again until either side moves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     /// The hub's value that was refused.
@@ -78,6 +88,13 @@ pub struct Refusal {
     pub remote: RemoteValue,
     /// The tool's words.
     pub reason: String,
+    /// Why it is not sent again.
+    #[serde(default = "refused")]
+    pub cause: RefusalCause,
+}
+
+const fn refused() -> RefusalCause {
+    RefusalCause::Refused
 }
 
 /// A value that the tool has brought back in place of one of the hub, and how often in a row: the hub's came back too, so

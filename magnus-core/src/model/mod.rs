@@ -38,7 +38,7 @@ pub use ids::{
     ProjectId, RowVersion, RunId, TaskId, TokenId, ToolName,
 };
 pub use intent::{Intent, IntentField, IntentOperation, IntentState};
-pub use link::{Base, Link, LinkState, LocalBase, Refusal, RemoteBase, Swing};
+pub use link::{Base, Link, LinkState, LocalBase, Refusal, RefusalCause, RemoteBase, Swing};
 pub use mapping::{Cursor, Mapping, MappingState};
 pub use patch::TaskPatch;
 pub use person::Person;

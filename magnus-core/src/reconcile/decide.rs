@@ -4,7 +4,7 @@ use super::decision::{FieldDecision, FieldInput, Hold};
 use super::lens::{Lens, Sendable};
 use crate::connection::{Decoded, FieldSupport};
 use crate::model::{
-    Base, ConflictPolicy, Direction, Field, LocalBase, RemoteBase, RemoteValue, Rule, SkipReason, Value,
+    Base, ConflictPolicy, Direction, Field, LocalBase, RefusalCause, RemoteBase, RemoteValue, Rule, SkipReason, Value,
 };
 
 /// Edits closer together than this cannot be told apart by time.
@@ -122,7 +122,8 @@ impl Decider<'_> {
             Ok(value) => value,
             Err(reason) => {
                 if self.edited_since_linked() {
-                    return self.push(Rule::OneMoved, None);
+                    let loser = (!self.raw().is_null()).then_some(Value::Empty);
+                    return self.push(Rule::OneMoved, loser);
                 }
                 // Once the tool's value can be told, it fills what the hub has left empty. What the hub had set by then stays
                 // at first contact: it is no more agreed on than the tool's.
@@ -368,7 +369,11 @@ impl Decider<'_> {
             && refusal.local == *self.input.local
             && refusal.remote == *self.raw()
         {
-            return held(Hold::Refused, format!("the tool refused it: {}", refusal.reason));
+            let words = match refusal.cause {
+                RefusalCause::Refused => format!("the tool refused it: {}", refusal.reason),
+                RefusalCause::Undone => format!("it is not sent again until either side changes: {}", refusal.reason),
+            };
+            return held(Hold::Refused, words);
         }
         match self.lens.encode(self.input.field, self.input.local) {
             Sendable::Unholdable(reason) => held(Hold::Unholdable, reason),

@@ -1,10 +1,11 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::*;
 use crate::hub::NewTask;
 use crate::memory::MemoryStore;
-use crate::model::{ExternalId, Link, ToolName};
-use crate::store::{LinkWrite, Unit};
+use crate::model::{ExternalId, Link, RunReport, RunRequest, ToolName};
+use crate::store::{Fence, LeaseAnswer, LinkWrite, Unit};
 
 fn external(id: u64, name: &str) -> RemoteProject {
     RemoteProject {
@@ -81,6 +82,25 @@ async fn a_project_moves_to_another_hub_project_only_before_anything_was_linked(
     let left = hub.project(mapped.project.id).await.unwrap();
     assert!(left.archived_at.is_some(), "the emptied hub project is archived");
 
+    let other = hub.add_project("Other").await.unwrap();
+    hub.store().enqueue_run(RunRequest::new(one)).await.unwrap();
+    let minute = Duration::from_secs(60);
+    let answer = hub
+        .store()
+        .acquire_lease(one, "worker".to_owned(), minute)
+        .await
+        .unwrap();
+    let LeaseAnswer::Granted(lease) = answer else {
+        panic!("{answer:?}");
+    };
+    let run = hub.store().claim_run(Fence::Lease(lease)).await.unwrap().unwrap();
+    let error = hub.map(one, &external(1, "Garden"), Some(other.id)).await.unwrap_err();
+    assert!(error.to_string().contains("wait for its end"), "{error}");
+    hub.store()
+        .finish_run(run.id, RunState::Completed, RunReport::default(), None)
+        .await
+        .unwrap();
+
     let task = hub.add_task(NewTask::new(goal.id, "Task")).await.unwrap();
     let link = Link::new(&moved.mapping, task.id, ExternalId::from(5), hub.now());
     let unit = Unit {
@@ -91,7 +111,6 @@ async fn a_project_moves_to_another_hub_project_only_before_anything_was_linked(
         ..Unit::default()
     };
     assert!(hub.commit(Changeset::of(vec![unit])).await.unwrap());
-    let other = hub.add_project("Other").await.unwrap();
     let error = hub.map(one, &external(1, "Garden"), Some(other.id)).await.unwrap_err();
     assert!(error.to_string().contains("1 tasks linked"), "{error}");
 }

@@ -9,7 +9,7 @@ use crate::model::{
 use crate::reconcile::item::Item;
 use crate::reconcile::observation::Absence;
 use crate::reconcile::plan::PlannedAction;
-use crate::store::{TaskWrite, Unit};
+use crate::store::{LinkWrite, TaskWrite, Unit};
 
 impl<'a> Planner<'a> {
     pub(super) fn merges(&self) -> Vec<Step<'a>> {
@@ -48,16 +48,7 @@ impl<'a> Planner<'a> {
             );
         }
         match (link.state, remote) {
-            (LinkState::Uncertain, None) => {
-                let words = format!("item {} was named for it and is not seen in the tool", link.external_id);
-                let reason = SkipReason::Uncertain.because(words);
-                self.skip(
-                    task.title.clone(),
-                    Some(task.id),
-                    Some(link.external_id.clone()),
-                    reason,
-                );
-            }
+            (LinkState::Uncertain, None) => self.named_and_not_seen(task, link),
             (LinkState::GoneLocal, _) if task.is_deleted() => self.plan.unchanged.push(link.task_id),
             // It is made in the tool anew.
             (LinkState::Restored | LinkState::GoneLocal, None) if self.free.contains_key(&task.id) => {}
@@ -82,6 +73,21 @@ impl<'a> Planner<'a> {
                 _ => self.plan.unchanged.push(link.task_id),
             },
             _ => self.plan.unchanged.push(link.task_id),
+        }
+    }
+
+    /// A person has named an item that is not there. From now on another one may be named.
+    fn named_and_not_seen(&mut self, task: &Task, link: &Link) {
+        let words = format!("item {} was named for it and is not seen in the tool", link.external_id);
+        let (title, id) = (task.title.clone(), link.external_id.clone());
+        self.skip(title, Some(task.id), Some(id), SkipReason::Uncertain.because(words));
+        if let (None, Some(entry)) = (link.absent_since, self.plan.entries.last_mut()) {
+            let mut seen = link.clone();
+            seen.absent_since = Some(self.input.setting.run_id);
+            entry.unit.links.push(LinkWrite {
+                link: Box::new(seen),
+                expected: Some(link.version),
+            });
         }
     }
 

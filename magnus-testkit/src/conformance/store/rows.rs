@@ -6,8 +6,8 @@ use chrono::{NaiveDate, TimeDelta};
 use magnus_core::connection::ConnectionErrorKind;
 use magnus_core::model::{
     Base, Cursor, Direction, ExternalId, Field, HistoryEntry, Intent, IntentField, IntentId, IntentOperation,
-    IntentState, ItemFailure, Link, LinkState, LocalBase, MappingState, Person, Priority, Project, Refusal, RemoteBase,
-    RemoteValue, RowVersion, Rule, RunId, Side, Status, Swing, TaskEntry, ToolName, Value,
+    IntentState, ItemFailure, Link, LinkState, LocalBase, MappingState, Person, Priority, Project, Refusal,
+    RefusalCause, RemoteBase, RemoteValue, RowVersion, Rule, RunId, Side, Status, Swing, TaskEntry, ToolName, Value,
 };
 use magnus_core::store::{Changeset, FailureWrite, Fence, MappingWrite, ProjectWrite, Unit};
 
@@ -101,6 +101,7 @@ pub async fn every_field_of_a_link_survives(world: World) -> Checked {
                 local: Value::Empty,
                 remote: object,
                 reason: "not a member".to_owned(),
+                cause: RefusalCause::Undone,
             },
         )]),
         swings: BTreeMap::from([(
