@@ -315,3 +315,31 @@ async fn rule_22_what_is_moved_out_takes_what_is_below_it_along() {
         .collect();
     assert_eq!(left, [false, true, true]);
 }
+
+/// A task is brought back while its item is put into the archive.
+#[tokio::test]
+async fn what_is_brought_back_while_it_is_archived_keeps_its_status() {
+    let toy = Toy::new("toy", Habits::exact()).with_archive();
+    let bench = Bench::with(vec![toy.clone()], |settings| {
+        settings.options.deletions = DeletionPolicy::Archive;
+    })
+    .await;
+    let id = toy.add("task");
+    bench.settle().await;
+    let task = bench.task("task").await.id;
+    bench.edit(task, Field::Status, Value::Status(Status::InProgress)).await;
+    bench.settle().await;
+    bench.delete(task).await;
+    let hub = Hub::new(Arc::new(bench.store.clone()));
+    meanwhile(&toy, move || {
+        hub.restore_task(task)
+            .now_or_never()
+            .expect("the store in memory never waits")
+            .unwrap();
+    });
+    bench.sync(0).await;
+    assert!(toy.state().when_written.is_none(), "it happened");
+    bench.settle().await;
+    assert_eq!(bench.store_task(task).await.status, Status::InProgress);
+    assert_eq!(toy.value(id, Field::Status), Value::Status(Status::InProgress));
+}

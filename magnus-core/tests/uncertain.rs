@@ -340,3 +340,23 @@ async fn a_lost_change_of_the_wrong_item_says_nothing_of_the_right_one() {
         "{held:#?}"
     );
 }
+
+/// A number was mistyped: once a run has looked, the create can be sent again.
+#[tokio::test]
+async fn an_item_that_was_named_and_is_not_there_is_no_end() {
+    let (bench, toy, hub, task, made) = uncertain().await;
+    let intent = only(&hub).await.id;
+    hub.settle(intent, Finding::Is(ExternalId::from(9_999))).await.unwrap();
+    let early = hub.settle(intent, Finding::SendAgain).await.unwrap_err();
+    assert!(early.to_string().contains("no run has looked"), "{early}");
+    toy.delete(made);
+    bench.sync(0).await;
+    hub.settle(intent, Finding::SendAgain).await.unwrap();
+    bench.settle().await;
+    let links = bench.links(0).await;
+    assert_eq!(
+        (links.len(), links[0].task_id, links[0].state),
+        (1, task, LinkState::Live)
+    );
+    assert_eq!(toy.state().items.len(), 1);
+}

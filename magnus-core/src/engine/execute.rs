@@ -14,6 +14,8 @@ use crate::store::{Changeset, MappingWrite, Unit};
 /// Rounds of plan and execution for one mapping: what a tool derives from our write, a version conflict or a refused
 /// field each want another one.
 const MAX_ROUNDS: usize = 8;
+/// So many rounds run after what is edited in the hub while they plan.
+const ROUNDS_AFTER_DRIFT: usize = 3;
 
 /// What is wrong with a list that lacks items of which a direct reading says that they are there.
 fn list_problem(active: &Active) -> Option<String> {
@@ -114,7 +116,7 @@ impl Session {
             }
             self.held_back.extend(&plan.held_back);
             let project = actives[index].mapping.external_id.clone();
-            let mut waits = plan.waits;
+            let (mut waits, mut drifted) = (plan.waits, plan.drifted);
             // Planned once more, to be carried out as it is planned: nobody holds the plan of a large project whole.
             let mut plan = ground.plan(&input);
             let store = Arc::clone(&self.store);
@@ -128,9 +130,14 @@ impl Session {
                 pushes.extend(for_tool);
                 stale |= any_stale;
             }
-            waits |= plan.rest().waits;
-            if pushes.is_empty() && !stale && !waits {
+            let plan = plan.rest();
+            waits |= plan.waits;
+            drifted |= plan.drifted;
+            let rests = pushes.is_empty() && !stale && !waits;
+            if rests && (!drifted || round + 1 >= ROUNDS_AFTER_DRIFT) {
                 settled = true;
+                // People go on editing: what they did just now is for the run that it has made due.
+                unsettled |= drifted;
                 break;
             }
             if !pushes.is_empty() {

@@ -118,10 +118,11 @@ impl Session {
             let project = actives[index].mapping.external_id.clone();
             let lens = Lens::new(tables.as_ref(), &project, references);
             match result {
-                Ok(Written::Task(_)) if matches!(job.intent.operation, IntentOperation::Delete { .. }) => {
+                Ok(Written::Task(written)) if matches!(job.intent.operation, IntentOperation::Delete { .. }) => {
                     self.in_a_row.clear();
                     self.report.remote_writes += 1;
                     self.settle_deleted(job).await?;
+                    see(actives, index, written.task);
                 }
                 Ok(Written::Task(written)) => {
                     self.in_a_row.clear();

@@ -8,7 +8,8 @@ use super::settle::put_in_place;
 use super::{Phase, RunError};
 use crate::model::{
     Base, Conflict, ConflictId, ConflictState, ExternalId, Field, Intent, IntentField, IntentOperation, IntentState,
-    LastChange, Link, LocalBase, Mapping, RemoteTask, RemoteValue, RowVersion, Rule, Side, SkipReason, Value,
+    LastChange, Link, LocalBase, Mapping, MappingId, MappingState, RemoteTask, RemoteValue, RowVersion, Rule, Side,
+    SkipReason, Value,
 };
 use crate::reconcile::{Fate, Lens, References, fates};
 use crate::store::{ConflictWrite, LinkWrite, Unit};
@@ -26,6 +27,9 @@ impl Session {
             references.join(link.task_id, link.external_id);
         }
         let mut creates = Vec::new();
+        let stored = self.store.mappings(self.settings.id).await?;
+        let is_out = |mapping: &&Mapping| !mapping.enabled || matches!(mapping.state, MappingState::Suspended { .. });
+        let out: Vec<MappingId> = stored.iter().filter(is_out).map(|mapping| mapping.id).collect();
         for intent in intents {
             self.checkpoint()?;
             let mapping = mappings.iter().find(|mapping| mapping.id == intent.mapping_id);
@@ -34,7 +38,10 @@ impl Session {
                 match &intent.state {
                     IntentState::Uncertain { reason } => self.leave(&intent, SkipReason::Uncertain, reason.clone()),
                     // Nobody knows whether it ever will be, and nothing new is taken over meanwhile.
-                    _ if is_create(&intent) && !self.was_sent_within(&intent, STRANGERS_AFTER).await? => {
+                    _ if is_create(&intent)
+                        && out.contains(&intent.mapping_id)
+                        && !self.was_sent_within(&intent, STRANGERS_AFTER).await? =>
+                    {
                         self.hold(&intent, format!("{words}; look and decide")).await?;
                     }
                     _ => self.leave(&intent, SkipReason::Unsettled, words.to_owned()),

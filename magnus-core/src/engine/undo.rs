@@ -207,15 +207,16 @@ impl Session {
         touched: &HashSet<TaskId>,
         intents: &[Intent],
     ) -> Result<MappingPlan, RunError> {
-        let mut history: HashMap<TaskId, Vec<HistoryEntry>> = HashMap::new();
-        for task in touched {
-            history.insert(*task, self.store.history(*task).await?);
-        }
         // What the run touched may have been moved elsewhere since.
         let of_project = self.store.tasks_of_project(active.mapping.project_id).await?;
         let elsewhere = self.store.tasks(touched.iter().copied().collect()).await?;
         let tasks = of_project.into_iter().chain(elsewhere);
         let tasks: HashMap<TaskId, Task> = tasks.map(|task| (task.id, task)).collect();
+        // After the tasks: what is done to one meanwhile is either on record here, or its undoing is stale.
+        let mut history: HashMap<TaskId, Vec<HistoryEntry>> = HashMap::new();
+        for task in touched {
+            history.insert(*task, self.store.history(*task).await?);
+        }
         Ok(plan_undo(&UndoInput {
             undone,
             mapping: &active.mapping,

@@ -40,7 +40,8 @@ impl Hub {
     /// goes on from there. An item that a person names is believed once a run has seen it: until then its link is
     /// `uncertain`, and that it is not there proves nothing.
     ///
-    /// If the item that was named wrongly has been seen meanwhile, task and right item meet as at first contact: values
+    /// If a run has not seen the item that was named, the write can be sent again after all. If the item that was named wrongly
+    /// has been seen meanwhile, task and right item meet as at first contact: values
     /// that differ are conflicts. What runs wrote to the wrong one stays; it is an item of its own again.
     ///
     /// # Errors
@@ -49,15 +50,15 @@ impl Hub {
     pub async fn settle(&self, id: IntentId, finding: Finding) -> Result<Intent, HubError> {
         let intent = self.store.intent(id).await?;
         let intent = intent.ok_or_else(|| HubError::not_found("uncertain write", id))?;
-        if let (
-            IntentState::Settled {
-                applied: true,
-                by_person: true,
-            },
-            Finding::Is(external),
-        ) = (&intent.state, &finding)
-        {
-            return self.correct(intent, external.clone()).await;
+        let named = IntentState::Settled {
+            applied: true,
+            by_person: true,
+        };
+        if intent.state == named {
+            return match finding {
+                Finding::Is(external) => self.correct(intent, external).await,
+                Finding::SendAgain => self.take_back(intent).await,
+            };
         }
         if !matches!(intent.state, IntentState::Uncertain { .. }) {
             let message = format!("write {id} is not uncertain any more; see `conflicts` for those that are");
@@ -135,6 +136,38 @@ impl Hub {
             }
         }
         Err(busy("the link"))
+    }
+
+    /// The item that was named is not there: the task is made in the tool anew. Once it was seen, it is another one at most.
+    async fn take_back(&self, mut intent: Intent) -> Result<Intent, HubError> {
+        let links = self.store.links_of_tasks(vec![intent.task_id]).await?;
+        let of_connection = |link: &Link| link.connection_id == intent.connection_id;
+        let link = links.into_iter().find(of_connection);
+        let missing = |link: &Link| link.state == LinkState::Uncertain && link.absent_since.is_some();
+        let Some(link) = link.filter(missing) else {
+            let message =
+                "the item that was named for it is there, or no run has looked yet: sync first, or name another item";
+            return Err(HubError::new(HubErrorKind::Conflict, message));
+        };
+        intent.state = by_person(false);
+        let expected = Some(link.version);
+        let free = Link {
+            state: LinkState::Restored,
+            ..link
+        };
+        let unit = Unit {
+            links: vec![LinkWrite {
+                link: Box::new(free),
+                expected,
+            }],
+            intents: vec![intent.clone()],
+            ..Unit::default()
+        };
+        if self.commit(Changeset::of(vec![unit])).await? {
+            Ok(intent)
+        } else {
+            Err(busy("the link"))
+        }
     }
 
     async fn link_for(&self, intent: &Intent, external: ExternalId) -> Result<Link, HubError> {

@@ -77,13 +77,19 @@ impl Merging<'_> {
         let write = match open {
             Some(open) if open.local == *local && open.remote == *raw => return,
             Some(open) => {
+                // The same value is no younger for what else of the item was written since.
+                let remote_change = if open.remote == *raw {
+                    open.remote_change.clone()
+                } else {
+                    LastChange::at(self.item.remote.updated_at)
+                };
                 let conflict = Conflict {
                     external_id: self.link.external_id.clone(),
                     local: local.clone(),
                     remote: raw.clone(),
                     remote_value,
                     local_change: self.hub_change(field),
-                    remote_change: LastChange::at(self.item.remote.updated_at),
+                    remote_change,
                     reason,
                     run_id: Some(self.setting.run_id),
                     updated_at: self.setting.now,

@@ -190,7 +190,9 @@ impl Merging<'_> {
     ) {
         let raw = &remote.value;
         self.forget_stale_refusal(field, local, raw);
-        if let (Some(open), false) = (open, matches!(decision, FieldDecision::Conflict { .. })) {
+        // One that is sent is decided once the tool has taken it.
+        let decided = !matches!(decision, FieldDecision::Conflict { .. } | FieldDecision::Push { .. });
+        if let Some(open) = open.filter(|_| decided) {
             self.close(open);
         }
         match decision {

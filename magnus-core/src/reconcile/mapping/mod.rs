@@ -137,4 +137,6 @@ pub struct MappingPlan {
     pub held_back: Vec<TaskId>,
     /// Whether something waits for what is planned before it: it is planned anew once that is committed.
     pub waits: bool,
+    /// Whether something was changed in the hub while the rest was planned, and is not in the plan.
+    pub drifted: bool,
 }

@@ -90,7 +90,7 @@ impl<'a> Planner<'a> {
             .links
             .remove(&link.id)
             .filter(|whole| whole.version == link.version);
-        self.plan.waits |= whole.is_none();
+        self.plan.drifted |= whole.is_none();
         whole
     }
 
@@ -100,7 +100,7 @@ impl<'a> Planner<'a> {
             .tasks
             .remove(&task.id)
             .filter(|whole| whole.version == task.version);
-        self.plan.waits |= whole.is_none();
+        self.plan.drifted |= whole.is_none();
         whole
     }
 
