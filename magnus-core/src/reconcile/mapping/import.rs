@@ -1,6 +1,6 @@
 //! New hub tasks from the tool's items.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use super::Entry;
 use super::planner::Planner;
@@ -42,6 +42,12 @@ impl<'a> Planner<'a> {
             steps.push(Step::LeaveRemote(remote, reason));
         }
         let imports = std::mem::take(&mut self.imports);
+        if !imports.is_empty() {
+            let (tasks, here) = (self.input.tasks, self.input.mapping.project_id);
+            for task in tasks.values().filter(|task| task.project_id == here) {
+                self.titles.entry(task.title_key()).or_default().insert(task.id);
+            }
+        }
         let ids: Vec<TaskId> = imports.iter().map(|(task, _)| *task).collect();
         let mut parents: HashMap<TaskId, TaskId> = HashMap::new();
         for (task, remote) in &imports {
@@ -153,13 +159,7 @@ impl<'a> Planner<'a> {
 
     pub(super) fn match_guard(&self, task: &Task) -> MatchGuard {
         let title_key = task.title_key();
-        let known: BTreeSet<TaskId> = self
-            .input
-            .tasks
-            .values()
-            .filter(|other| self.is_ours(other) && other.title_key() == title_key)
-            .map(|other| other.id)
-            .collect();
+        let known = self.titles.get(&title_key).cloned().unwrap_or_default();
         MatchGuard {
             project_id: task.project_id,
             title_key,

@@ -1,6 +1,6 @@
 //! What the steps of planning a mapping share.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{Entry, Push};
 use super::{MappingInput, MappingPlan};
@@ -29,6 +29,8 @@ pub(super) struct Planner<'a> {
     pub(super) links: HashMap<LinkId, Link>,
     pub(super) open: HashMap<LinkId, HashMap<Field, &'a Conflict>>,
     pub(super) parents: Parents,
+    /// The tasks of the project by canonical title, once something is imported.
+    pub(super) titles: HashMap<String, BTreeSet<TaskId>>,
     pub(super) imports: Vec<(TaskId, &'a ExternalId)>,
     pub(super) plan: MappingPlan,
 }
@@ -75,6 +77,7 @@ impl<'a> Planner<'a> {
             links: HashMap::new(),
             open,
             parents: Parents::stored(parents),
+            titles: HashMap::new(),
             imports: Vec::new(),
             plan: MappingPlan::default(),
         }
