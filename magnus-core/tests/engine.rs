@@ -94,6 +94,39 @@ async fn rule_10_a_held_conflict_holds_its_field_alone_and_is_written_once() {
 }
 
 #[tokio::test]
+async fn a_conflict_stays_open_until_the_tool_has_taken_the_value_that_won() {
+    let (bench, toy) = one(Habits::exact()).await;
+    let id = toy.add("task");
+    bench.sync(0).await;
+    let task = bench.task("task").await;
+    bench.edit(task.id, Field::Description, Value::text("hub")).await;
+    toy.edit(id, Field::Description, &Value::text("tool"));
+    bench.sync(0).await;
+    let states = async || -> Vec<ConflictState> {
+        let conflicts = bench.conflicts().await;
+        conflicts.iter().map(|conflict| conflict.state).collect()
+    };
+    assert_eq!(states().await, [ConflictState::Open]);
+    bench
+        .set(0, |settings| settings.options.conflicts = ConflictPolicy::HubWins)
+        .await;
+    toy.state().mishaps = vec![Mishap::Refused];
+    let end = bench.sync(0).await;
+    assert_eq!(end.state, RunState::Partial, "{end:?}");
+    assert_eq!(toy.value(id, Field::Description), Value::text("tool"));
+    assert_eq!(
+        states().await,
+        [ConflictState::Open],
+        "the tool still has the other value"
+    );
+    bench.settle().await;
+    assert_eq!(toy.value(id, Field::Description), Value::text("hub"));
+    let mut states = states().await;
+    states.sort_unstable();
+    assert_eq!(states, [ConflictState::Decided, ConflictState::Closed]);
+}
+
+#[tokio::test]
 async fn a_policy_decides_and_the_losing_value_is_on_record() {
     for (policy, winner, loser) in [
         (ConflictPolicy::HubWins, "hub", "tool"),

@@ -9,3 +9,4 @@ pub mod postgres;
 pub mod replay;
 pub mod sim;
 pub mod transport;
+pub mod watched;

@@ -18,6 +18,7 @@ mod push;
 mod recover;
 mod session;
 mod settle;
+mod settle_deleted;
 mod shown;
 mod sync;
 mod tally;

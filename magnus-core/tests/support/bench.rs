@@ -16,6 +16,7 @@ use magnus_core::store::{
     ProjectWrite, RunStore, SettingsStore, TaskStore, TaskWrite, Unit,
 };
 use magnus_testkit::clock::SetClock;
+use magnus_testkit::watched::{Watch, WatchedStore};
 use secrecy::SecretString;
 
 use super::toy::Toy;
@@ -47,6 +48,10 @@ pub(crate) struct Bench {
     pub(crate) project: ProjectId,
 }
 
+fn engine(store: Arc<dyn TaskStore>, clock: &Arc<SetClock>) -> Engine {
+    Engine::new(store, Arc::new(AnyKey)).with_clock(Arc::clone(clock) as Arc<dyn magnus_core::clock::Clock>)
+}
+
 impl Bench {
     pub(crate) async fn new(toys: Vec<Toy>) -> Self {
         Self::with(toys, |_| {}).await
@@ -55,8 +60,7 @@ impl Bench {
     pub(crate) async fn with(toys: Vec<Toy>, change: impl Fn(&mut ConnectionSettings)) -> Self {
         let clock = SetClock::at("2026-11-22T12:00:00Z".parse().unwrap());
         let store = MemoryStore::with_clock(Arc::clone(&clock) as Arc<dyn magnus_core::clock::Clock>);
-        let mut engine = Engine::new(Arc::new(store.clone()), Arc::new(AnyKey))
-            .with_clock(Arc::clone(&clock) as Arc<dyn magnus_core::clock::Clock>);
+        let mut engine = engine(Arc::new(store.clone()), &clock);
         let now = magnus_core::clock::Clock::now(clock.as_ref());
         let project = Project::new("Alpha", now);
         let id = project.id;
@@ -86,6 +90,14 @@ impl Bench {
             toys: connected,
             project: id,
         }
+    }
+
+    /// From now on somebody watches what the engine asks of the store.
+    pub(crate) fn watched(&mut self, watch: impl Watch) {
+        let store = WatchedStore::new(Arc::new(self.store.clone()), watch);
+        let over = engine(Arc::new(store), &self.clock);
+        let toys = self.toys.iter().map(|(toy, _)| Arc::new(toy.clone()));
+        self.engine = toys.fold(over, |engine, toy| engine.with_connector(toy));
     }
 
     /// Changes the settings of a connection.

@@ -32,6 +32,8 @@ use magnus_core::connection::Connection;
 use magnus_core::store::TaskStore;
 use tokio::sync::Notify;
 
+use crate::watched::WatchedStore;
+
 /// How a run breaks at its step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Mode {
@@ -113,7 +115,7 @@ impl CrashPoint {
     /// A store whose commits count. Its reads and leases do not: they change nothing that outlives the process.
     #[must_use]
     pub fn store(&self, inner: Arc<dyn TaskStore>) -> Arc<dyn TaskStore> {
-        Arc::new(store::Breaking::new(inner, self.clone()))
+        Arc::new(WatchedStore::new(inner, store::Commits(self.clone())))
     }
 
     /// The effects so far, by name.

@@ -1,120 +1,38 @@
-//! A hub whose commits are counted and may break.
-
-use std::sync::Arc;
-use std::time::Duration;
+//! Commits that are counted and may break.
 
 use async_trait::async_trait;
 use magnus_core::connection::Outcome;
-use magnus_core::model::{
-    Conflict, ConflictId, ConnectionId, ConnectionSettings, ExternalId, HistoryEntry, Intent, IntentId, ItemFailure,
-    Link, LinkId, Mapping, MappingId, Project, ProjectId, Run, RunId, RunReport, RunRequest, RunState, Task, TaskId,
-};
-use magnus_core::store::{
-    ChangedRows, Changeset, CommitOutcome, ConflictQuery, Enqueued, Fence, HubStore, Lease, LeaseAnswer, LeaseStore,
-    LinkStore, RunStore, SettingsStore, StoreError, StoreErrorKind, TaskPage, TaskQuery, TaskStore,
-};
+use magnus_core::store::{Changeset, CommitOutcome, Fence, StoreError, StoreErrorKind, TaskStore};
 
 use super::{CrashPoint, Mode};
+use crate::watched::Watch;
 
 #[derive(Debug)]
-pub(super) struct Breaking {
-    inner: Arc<dyn TaskStore>,
-    crash: CrashPoint,
-}
-
-impl Breaking {
-    pub(super) fn new(inner: Arc<dyn TaskStore>, crash: CrashPoint) -> Self {
-        Self { inner, crash }
-    }
-}
+pub(super) struct Commits(pub(super) CrashPoint);
 
 fn lost() -> StoreError {
     StoreError::new(StoreErrorKind::Unavailable, "commit", "no answer came").with_outcome(Outcome::Unknown)
 }
 
-macro_rules! forward {
-    ($($trait:ident { $($name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)+ })+) => {$(
-        #[async_trait]
-        impl $trait for Breaking {
-            $(async fn $name(&self, $($argument: $type),*) -> Result<$answer, StoreError> {
-                self.inner.$name($($argument),*).await
-            })+
-        }
-    )+};
-}
-
-forward! {
-    HubStore {
-        projects() -> Vec<Project>;
-        project(id: ProjectId) -> Option<Project>;
-        tasks_of_project(project: ProjectId) -> Vec<Task>;
-        tasks(ids: Vec<TaskId>) -> Vec<Task>;
-        query_tasks(query: TaskQuery) -> TaskPage;
-        history(task: TaskId) -> Vec<HistoryEntry>;
-        history_of_run(run: RunId) -> Vec<HistoryEntry>;
-    }
-    LinkStore {
-        mappings(connection: ConnectionId) -> Vec<Mapping>;
-        all_mappings() -> Vec<Mapping>;
-        links(connection: ConnectionId) -> Vec<Link>;
-        links_of_mapping(mapping: MappingId) -> Vec<Link>;
-        links_of_tasks(tasks: Vec<TaskId>) -> Vec<Link>;
-        link_by_external(connection: ConnectionId, id: ExternalId) -> Option<Link>;
-        link(id: LinkId) -> Option<Link>;
-        unsettled_intents(connection: ConnectionId) -> Vec<Intent>;
-        intents_of_run(run: RunId) -> Vec<Intent>;
-        intent(id: IntentId) -> Option<Intent>;
-        item_failures(connection: Option<ConnectionId>) -> Vec<ItemFailure>;
-        conflicts(query: ConflictQuery) -> Vec<Conflict>;
-        conflict(id: ConflictId) -> Option<Conflict>;
-    }
-    RunStore {
-        enqueue_run(request: RunRequest) -> Enqueued;
-        enqueue_run_after(newest: RunId, request: RunRequest) -> Option<Enqueued>;
-        claim_run(fence: Fence) -> Option<Run>;
-        finish_run(id: RunId, state: RunState, report: RunReport, error_message: Option<String>) -> ();
-        request_cancel(id: RunId) -> Option<Run>;
-        interrupt_abandoned() -> Vec<Run>;
-        run(id: RunId) -> Option<Run>;
-        recent_runs(limit: usize) -> Vec<Run>;
-        recent_runs_of(connection: ConnectionId, limit: usize) -> Vec<Run>;
-        asked_by_person(connection: ConnectionId) -> bool;
-        unfinished_runs() -> Vec<Run>;
-    }
-    LeaseStore {
-        acquire_lease(connection: ConnectionId, holder: String, ttl: Duration) -> LeaseAnswer;
-        renew_lease(lease: Lease, ttl: Duration) -> bool;
-        release_lease(lease: Lease) -> ();
-    }
-    SettingsStore {
-        connections() -> Vec<ConnectionSettings>;
-        connection(id: ConnectionId) -> Option<ConnectionSettings>;
-        save_connection(settings: ConnectionSettings) -> ConnectionSettings;
-        delete_connection(id: ConnectionId) -> bool;
-        due_connections() -> Vec<ConnectionId>;
-        put_sealed(connection: ConnectionId, name: String, sealed: Option<Vec<u8>>) -> ();
-        get_sealed(connection: ConnectionId, name: String) -> Option<Vec<u8>>;
-    }
-}
-
 #[async_trait]
-impl TaskStore for Breaking {
-    async fn commit(&self, fence: Fence, changeset: Changeset) -> Result<CommitOutcome, StoreError> {
-        match self.crash.step("commit").await {
+impl Watch for Commits {
+    async fn commit(
+        &self,
+        store: &dyn TaskStore,
+        fence: Fence,
+        changeset: Changeset,
+    ) -> Result<CommitOutcome, StoreError> {
+        match self.0.step("commit").await {
             Some(Mode::NeverArrived) => Err(lost()),
             Some(Mode::AnswerLost) => {
-                self.inner.commit(fence, changeset).await?;
+                store.commit(fence, changeset).await?;
                 Err(lost())
             }
             Some(Mode::StopAfter) => {
-                let _ = self.inner.commit(fence, changeset).await;
-                self.crash.die().await
+                let _ = store.commit(fence, changeset).await;
+                self.0.die().await
             }
-            _ => self.inner.commit(fence, changeset).await,
+            _ => store.commit(fence, changeset).await,
         }
-    }
-
-    fn changed_rows(&self) -> ChangedRows {
-        self.inner.changed_rows()
     }
 }

@@ -36,13 +36,7 @@ impl Planner<'_> {
                         "moved to {:?} in the tool; it goes on once that takes part in a run",
                         mapped.external_name
                     );
-                    let (title, id) = (task.title.clone(), link.external_id.clone());
-                    self.skip(
-                        title,
-                        Some(task.id),
-                        Some(id),
-                        SkipReason::IncompleteListing.because(words),
-                    );
+                    self.leave(task, link, SkipReason::IncompleteListing.because(words));
                 } else {
                     let after = Link {
                         state: LinkState::OutOfScope,
@@ -58,12 +52,7 @@ impl Planner<'_> {
             }
             Some(Absence::Unsure(reason)) => {
                 let reason = SkipReason::AbsenceUnproven.because(reason.clone());
-                self.skip(
-                    task.title.clone(),
-                    Some(task.id),
-                    Some(link.external_id.clone()),
-                    reason,
-                );
+                self.leave(task, link, reason);
             }
             None => self.plan.unchanged.push(link.task_id),
         }
@@ -150,21 +139,11 @@ impl Planner<'_> {
         }
         if !self.setting().direction.pushes() {
             let reason = SkipReason::Direction.because("deleted in the hub; this run may not change the tool");
-            return self.skip(
-                task.title.clone(),
-                Some(task.id),
-                Some(link.external_id.clone()),
-                reason,
-            );
+            return self.leave(task, link, reason);
         }
         if let Some(reason) = self.input.blocked.get(&task.id) {
             let reason = reason.clone();
-            return self.skip(
-                task.title.clone(),
-                Some(task.id),
-                Some(link.external_id.clone()),
-                reason,
-            );
+            return self.leave(task, link, reason);
         }
         let undecided = self.open.contains_key(&link.id);
         if undecided || remote.is_some_and(|remote| self.edited_in_tool(link, remote)) {

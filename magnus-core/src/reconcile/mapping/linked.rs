@@ -40,12 +40,7 @@ impl<'a> Planner<'a> {
         if let (Some(_), Some(reason)) = (remote, unsettled) {
             // What stands there may be ours: it is no edit of the tool's, and no agreement either.
             let reason = reason.clone();
-            return self.skip(
-                task.title.clone(),
-                Some(task.id),
-                Some(link.external_id.clone()),
-                reason,
-            );
+            return self.leave(task, link, reason);
         }
         match (link.state, remote) {
             (LinkState::Uncertain, None) => self.named_and_not_seen(task, link),
@@ -63,12 +58,7 @@ impl<'a> Planner<'a> {
             (LinkState::GoneLocal, None) => match self.input.observation.absent.get(&link.external_id) {
                 Some(Absence::Unsure(reason)) => {
                     let reason = SkipReason::AbsenceUnproven.because(reason.clone());
-                    self.skip(
-                        task.title.clone(),
-                        Some(task.id),
-                        Some(link.external_id.clone()),
-                        reason,
-                    );
+                    self.leave(task, link, reason);
                 }
                 _ => self.plan.unchanged.push(link.task_id),
             },
@@ -79,8 +69,7 @@ impl<'a> Planner<'a> {
     /// A person has named an item that is not there. From now on another one may be named.
     fn named_and_not_seen(&mut self, task: &Task, link: &Link) {
         let words = format!("item {} was named for it and is not seen in the tool", link.external_id);
-        let (title, id) = (task.title.clone(), link.external_id.clone());
-        self.skip(title, Some(task.id), Some(id), SkipReason::Uncertain.because(words));
+        self.leave(task, link, SkipReason::Uncertain.because(words));
         if let (None, Some(entry)) = (link.absent_since, self.plan.entries.last_mut()) {
             let mut seen = link.clone();
             seen.absent_since = Some(self.input.setting.run_id);

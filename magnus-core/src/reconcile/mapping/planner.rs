@@ -157,6 +157,12 @@ impl<'a> Planner<'a> {
         });
     }
 
+    /// A linked item is left as it is on both sides in this round.
+    pub(super) fn leave(&mut self, task: &Task, link: &Link, reason: Reason) {
+        let (title, id) = (task.title.clone(), link.external_id.clone());
+        self.skip(title, Some(task.id), Some(id), reason);
+    }
+
     pub(super) fn merge(&self, item: Item<'_>, destination: Option<&Mapping>) -> ItemMerge {
         let here = &self.input.mapping.external_id;
         let there = destination.map_or(here, |mapping| &mapping.external_id);
