@@ -16,6 +16,7 @@ use magnus_core::model::{
     TaskId, TaskPatch, Value,
 };
 use magnus_core::store::{Changeset, CommitOutcome, Fence, HubStore, StoreError, TaskStore};
+use magnus_testkit::clock::SetClock;
 use magnus_testkit::watched::Watch;
 use support::bench::Bench;
 use support::toy::{Habits, Happening, Toy};
@@ -147,7 +148,7 @@ impl Deed {
 
 /// Has a person do something before the chosen question of a run. Answers to what it was done, once it was.
 fn person(bench: &mut Bench, chosen: usize, deed: Deed) -> (AtQuestion, Arc<Mutex<Vec<TaskId>>>) {
-    let hub = Hub::new(Arc::new(bench.store.clone())).with_clock(bench.clock.clone());
+    let hub = Hub::new(Arc::new(bench.store.clone())).with_clock(Arc::<SetClock>::clone(&bench.clock));
     let (store, project) = (bench.store.clone(), bench.project);
     let done = Arc::<Mutex<Vec<TaskId>>>::default();
     let into = Arc::clone(&done);
