@@ -7,7 +7,10 @@ mod support;
 use std::sync::Arc;
 
 use magnus_core::hub::Hub;
-use magnus_core::model::{Conflict, ConflictState, DeletionPolicy, Field, LinkState, ProjectId, Rule, Status, Value};
+use magnus_core::model::{
+    Conflict, ConflictState, DeletionPolicy, Direction, Field, LinkState, ProjectId, Rule, RunRequest, SkipReason,
+    Status, Value,
+};
 use magnus_core::store::HubStore;
 use support::bench::Bench;
 use support::toy::{Habits, Mishap, Toy};
@@ -80,6 +83,41 @@ async fn rule_21_an_item_that_comes_back_after_its_deletion_was_carried_over_bri
         );
         let story = bench.store.history(task.id).await.unwrap();
         assert!(story.iter().any(|entry| entry.rule == Rule::CameBack), "{story:#?}");
+    }
+}
+
+/// A run that only pushes may not bring the task back; nor may it leave link and task in a state in which the next one deletes
+/// the item that came back.
+#[tokio::test]
+async fn rule_21_an_item_that_comes_back_is_not_deleted_since_a_run_that_only_pushes_saw_it_first() {
+    for policy in [DeletionPolicy::Delete, DeletionPolicy::Archive] {
+        let toy = Toy::new("toy", Habits::exact()).with_archive();
+        let bench = with(policy, vec![toy.clone()]).await;
+        let id = toy.add("task");
+        bench.settle().await;
+        let task = bench.task("task").await.id;
+        let item = toy.state().items[&id].clone();
+        toy.delete(id);
+        bench.settle().await;
+        let before = bench.store_task(task).await;
+        assert!(before.is_deleted() || before.archived_at.is_some(), "{before:?}");
+        toy.state().items.insert(id, item);
+        let mut push = RunRequest::new(bench.toys[0].1);
+        push.direction = Some(Direction::Push);
+        let end = bench.try_request(push).await.unwrap();
+        assert_eq!(bench.store_task(task).await, before);
+        let said = end.report.items.iter().find(|item| item.task_id == Some(task));
+        assert_eq!(
+            said.and_then(|item| item.reason),
+            Some(SkipReason::Direction),
+            "{:?}",
+            end.report
+        );
+        bench.settle().await;
+        let back = bench.store_task(task).await;
+        assert_eq!((back.deleted_at, back.archived_at), (None, None), "{policy:?}");
+        assert_eq!(toy.find("task"), [id], "{policy:?}");
+        assert_eq!(bench.links(0).await[0].state, LinkState::Live);
     }
 }
 

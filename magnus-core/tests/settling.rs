@@ -446,3 +446,27 @@ async fn an_absence_counts_only_in_two_runs_one_after_the_other() {
     }
     assert!(!bench.store_task(task).await.is_deleted());
 }
+
+/// Without versions a tool takes what comes late as it takes anything else: what is edited since must not be sent before it,
+/// or the late one stands in the end and is taken for an edit of the tool's.
+#[tokio::test]
+async fn a_lost_update_is_not_believed_to_be_lost_at_once_where_the_tool_would_still_take_it() {
+    let toy = Toy::new("toy", Habits::loose());
+    let bench = Bench::new(vec![toy.clone()]).await;
+    let id = toy.add("first");
+    bench.settle().await;
+    let task = bench.task("first").await.id;
+    bench.edit(task, Field::Title, Value::text("second")).await;
+    toy.state().mishaps = vec![Mishap::NeverArrived];
+    bench.run(RunRequest::new(bench.toys[0].1)).await;
+    bench.edit(task, Field::Title, Value::text("third")).await;
+    // A person syncs again at once: no time has passed for the tool.
+    bench.clock.advance(-120);
+    let writes = toy.state().writes;
+    let end = bench.sync(0).await;
+    assert_eq!((end.state, toy.state().writes), (RunState::Partial, writes), "{end:?}");
+    toy.edit(id, Field::Title, &Value::text("second"));
+    bench.settle().await;
+    assert_eq!(toy.value(id, Field::Title), Value::text("third"));
+    assert_eq!(bench.store_task(task).await.title, "third");
+}

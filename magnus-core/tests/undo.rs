@@ -222,6 +222,36 @@ async fn a_pull_is_undone_although_another_tool_has_got_it_meanwhile() {
 }
 
 #[tokio::test]
+async fn a_pull_is_not_undone_where_another_tool_had_the_same_item_before() {
+    for merged in [false, true] {
+        let (one, other) = (Toy::new("one", Habits::exact()), Toy::new("other", Habits::exact()));
+        let bench = Bench::with(vec![one.clone(), other.clone()], |settings| {
+            settings.options.deletions = DeletionPolicy::Delete;
+        })
+        .await;
+        let theirs = other.add("in both");
+        let ours = one.add("in both");
+        if merged {
+            one.edit(ours, Field::Description, &Value::text("words"));
+        }
+        let run = sync(&bench).await;
+        bench.sync(1).await;
+        assert_eq!(bench.links(1).await.len(), 1, "matched");
+        let task = bench.task("in both").await.id;
+        let undone = undo(&bench, run.id).await;
+        let said = undone.report.items.iter().find(|item| item.task_id == Some(task));
+        assert_eq!(
+            said.and_then(|item| item.reason),
+            Some(SkipReason::ChangedSince),
+            "{undone:?}"
+        );
+        bench.settle().await;
+        assert!(!bench.store_task(task).await.is_deleted());
+        assert_eq!(other.find("in both"), [theirs], "no run of ours has made it");
+    }
+}
+
+#[tokio::test]
 async fn a_parent_stays_if_one_of_its_children_stays() {
     let (bench, toy) = one(Habits::exact()).await;
     let (parent, child) = (toy.add("parent"), toy.add("child"));

@@ -92,9 +92,7 @@ impl Session {
                 left.len(),
             );
             self.hold(intent, reason).await
-        } else if self.was_sent_within(intent, SETTLE_AFTER).await? {
-            let words = "it may still be on its way; a later run looks again";
-            self.leave(intent, SkipReason::Unsettled, words.to_owned());
+        } else if self.is_on_its_way(intent).await? {
             Ok(())
         } else if joined.is_some_and(|item| found.contains_key(item)) {
             self.commit_settled(intent, closing(intent, true)).await.map(drop)
@@ -174,6 +172,16 @@ impl Session {
             .await?;
         }
         Ok(())
+    }
+
+    /// Whether what was sent may still arrive. Then it is left for a later run.
+    pub(super) async fn is_on_its_way(&mut self, intent: &Intent) -> Result<bool, RunError> {
+        let may_arrive = self.was_sent_within(intent, SETTLE_AFTER).await?;
+        if may_arrive {
+            let words = "it may still be on its way; a later run looks again";
+            self.leave(intent, SkipReason::Unsettled, words.to_owned());
+        }
+        Ok(may_arrive)
     }
 
     pub(super) async fn was_sent_within(&self, intent: &Intent, time: chrono::TimeDelta) -> Result<bool, RunError> {

@@ -1,6 +1,8 @@
 //! Before anything else: what became of the writes that an earlier run left open.
 
-use super::lost_creates::{SETTLE_AFTER, STRANGERS_AFTER};
+use std::collections::BTreeMap;
+
+use super::lost_creates::STRANGERS_AFTER;
 use super::observe::Sight;
 use super::push::{decoded, settled};
 use super::session::{Session, Tables};
@@ -112,48 +114,53 @@ impl Session {
             Sight::Gone => None,
             Sight::Unsure(_) => return Ok(()),
         };
+        let fates = remote.as_ref().map_or_else(BTreeMap::new, |remote| {
+            fates(&intent.fields, version.as_ref(), remote, &self.capabilities)
+        });
+        // A tool without versions takes what comes late as it takes anything else: over whatever was sent to it meanwhile.
+        if !self.capabilities.versions && !fates.values().all(Fate::has_arrived) && self.is_on_its_way(intent).await? {
+            return Ok(());
+        }
         let mut after = link.clone();
         let mut unit = closing(intent, true);
         let mut maybe_applied = remote.is_none();
-        if let Some(remote) = &remote {
-            for (field, fate) in fates(&intent.fields, version.as_ref(), remote, &self.capabilities) {
-                let Some(sent) = intent.fields.get(&field) else {
-                    continue;
-                };
-                maybe_applied |= fate != Fate::NotApplied;
-                if matches!(fate, Fate::Applied | Fate::InItsForm(_)) {
-                    let mut entry = self.history_of(intent, field, sent, Rule::OneMoved);
-                    entry.before = sent
-                        .seen
-                        .as_ref()
-                        .map_or(Value::Empty, |seen| decoded(lens, field, seen));
-                    unit.history.push(entry);
+        for (field, fate) in fates {
+            let Some(sent) = intent.fields.get(&field) else {
+                continue;
+            };
+            maybe_applied |= fate != Fate::NotApplied;
+            if matches!(fate, Fate::Applied | Fate::InItsForm(_)) {
+                let mut entry = self.history_of(intent, field, sent, Rule::OneMoved);
+                entry.before = sent
+                    .seen
+                    .as_ref()
+                    .map_or(Value::Empty, |seen| decoded(lens, field, seen));
+                unit.history.push(entry);
+            }
+            match fate {
+                Fate::NotApplied | Fate::Merge => {}
+                Fate::Applied => {
+                    let base = Base::agreed(sent.local.clone(), sent.sent.clone());
+                    after.bases.insert(field, base);
                 }
-                match fate {
-                    Fate::NotApplied | Fate::Merge => {}
-                    Fate::Applied => {
-                        let base = Base::agreed(sent.local.clone(), sent.sent.clone());
-                        after.bases.insert(field, base);
+                Fate::InItsForm(now) => {
+                    after.bases.insert(field, Base::agreed(sent.local.clone(), now));
+                }
+                Fate::Replaced(now) => put_in_place(&mut after, field, sent, &now),
+                Fate::SetBack => {
+                    // Before ours is sent again, what was set back to goes on record.
+                    let now = sent.seen.clone().unwrap_or(RemoteValue::NULL);
+                    let value = decoded(lens, field, &now);
+                    unit.conflicts.push(self.settled_loser(&link, field, sent, value, now));
+                }
+                Fate::Yields(now) => {
+                    if let Some(base) = after.bases.get_mut(&field) {
+                        base.local = LocalBase::Agreed(sent.local.clone());
                     }
-                    Fate::InItsForm(now) => {
-                        after.bases.insert(field, Base::agreed(sent.local.clone(), now));
-                    }
-                    Fate::Replaced(now) => put_in_place(&mut after, field, sent, &now),
-                    Fate::SetBack => {
-                        // Before ours is sent again, what was set back to goes on record.
-                        let now = sent.seen.clone().unwrap_or(RemoteValue::NULL);
-                        let value = decoded(lens, field, &now);
-                        unit.conflicts.push(self.settled_loser(&link, field, sent, value, now));
-                    }
-                    Fate::Yields(now) => {
-                        if let Some(base) = after.bases.get_mut(&field) {
-                            base.local = LocalBase::Agreed(sent.local.clone());
-                        }
-                        let value = decoded(lens, field, &now);
-                        let mut write = self.settled_loser(&link, field, sent, value, now);
-                        write.conflict.loser = Some(Side::Hub);
-                        unit.conflicts.push(write);
-                    }
+                    let value = decoded(lens, field, &now);
+                    let mut write = self.settled_loser(&link, field, sent, value, now);
+                    write.conflict.loser = Some(Side::Hub);
+                    unit.conflicts.push(write);
                 }
             }
         }
@@ -225,10 +232,7 @@ impl Session {
         match self.look_or_leave(intent, external_id, mapping).await? {
             Sight::Unsure(_) => {}
             Sight::There(remote) if !is_archived(intent, &remote) => {
-                if self.was_sent_within(intent, SETTLE_AFTER).await? {
-                    let words = "it may still be on its way; a later run looks again";
-                    self.leave(intent, SkipReason::Unsettled, words.to_owned());
-                } else {
+                if !self.is_on_its_way(intent).await? {
                     self.commit_settled(intent, closing(intent, false)).await?;
                 }
             }

@@ -209,14 +209,17 @@ impl Session {
     ) -> Result<MappingPlan, RunError> {
         // What the run touched may have been moved elsewhere since.
         let of_project = self.store.tasks_of_project(active.mapping.project_id).await?;
-        let elsewhere = self.store.tasks(touched.iter().copied().collect()).await?;
-        let tasks = of_project.into_iter().chain(elsewhere);
+        let ids: Vec<TaskId> = touched.iter().copied().collect();
+        let moved_away = self.store.tasks(ids.clone()).await?;
+        let tasks = of_project.into_iter().chain(moved_away);
         let tasks: HashMap<TaskId, Task> = tasks.map(|task| (task.id, task)).collect();
         // After the tasks: what is done to one meanwhile is either on record here, or its undoing is stale.
         let mut history: HashMap<TaskId, Vec<HistoryEntry>> = HashMap::new();
         for task in touched {
             history.insert(*task, self.store.history(*task).await?);
         }
+        let mut elsewhere = self.store.links_of_tasks(ids).await?;
+        elsewhere.retain(|link| link.connection_id != self.settings.id);
         Ok(plan_undo(&UndoInput {
             undone,
             mapping: &active.mapping,
@@ -225,6 +228,7 @@ impl Session {
             history: &history,
             intents,
             links: &view.links,
+            elsewhere: &elsewhere,
             observation: &active.observation,
             setting: self.setting(active.direction),
         }))

@@ -26,6 +26,14 @@ pub enum Fate {
     Merge,
 }
 
+impl Fate {
+    /// Whether the tool shows that the write took place.
+    #[must_use]
+    pub const fn has_arrived(&self) -> bool {
+        matches!(self, Self::Applied | Self::InItsForm(_) | Self::Replaced(_))
+    }
+}
+
 /// Judges the fields of a lost change. Pure and total.
 #[must_use]
 pub fn fates(

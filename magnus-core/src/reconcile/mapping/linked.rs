@@ -47,6 +47,12 @@ impl<'a> Planner<'a> {
             (LinkState::GoneLocal, _) if task.is_deleted() => self.plan.unchanged.push(link.task_id),
             // It is made in the tool anew.
             (LinkState::Restored | LinkState::GoneLocal, None) if self.free.contains_key(&task.id) => {}
+            // Its task went with it, and comes back with it: in a run that may change the hub. A live link beside it would
+            // mean that a person has deleted the task.
+            (LinkState::GoneRemote, Some(_)) if self.went_along(task) && !self.setting().direction.pulls() => {
+                let words = "it is in the tool again; this run may not bring its task back";
+                self.leave(task, link, SkipReason::Direction.because(words));
+            }
             // The tombstone was made since the item was gone; under `keep` only a person makes one.
             (LinkState::GoneRemote, Some(remote)) if self.input.options.deletions != DeletionPolicy::Keep => {
                 self.merge_present(task, link, remote);
@@ -201,6 +207,15 @@ impl Planner<'_> {
         of_project
             .map(|other| (other, self.input.taking_part.get(&other.id).copied()))
             .max_by_key(|(_, direction)| direction.map(Direction::pushes))
+    }
+
+    /// Whether a task is gone as a run leaves it that carries a deletion over into the hub.
+    const fn went_along(&self, task: &Task) -> bool {
+        match self.input.options.deletions {
+            DeletionPolicy::Keep => false,
+            DeletionPolicy::Archive => task.is_deleted() || task.archived_at.is_some(),
+            DeletionPolicy::Delete => task.is_deleted(),
+        }
     }
 
     /// What befell a hub task as a whole.

@@ -37,6 +37,8 @@ pub struct UndoInput<'a> {
     pub intents: &'a [Intent],
     /// All links of the connection.
     pub links: &'a [Link],
+    /// The links of the tasks touched on other connections.
+    pub elsewhere: &'a [Link],
     /// The external tasks of those links, read now.
     pub observation: &'a Observation,
     /// What is the same for all items.

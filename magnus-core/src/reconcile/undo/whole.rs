@@ -1,7 +1,7 @@
 //! What the run made goes again, unless somebody worked on it since.
 
 use super::{Undoing, relink};
-use crate::model::{HistoryEntry, LinkState, Side, SkipReason, Value};
+use crate::model::{HistoryEntry, Link, LinkState, Rule, Side, SkipReason, Value};
 use crate::reconcile::mapping::{Entry, Push};
 use crate::reconcile::plan::PlannedAction;
 use crate::store::{TaskWrite, Unit};
@@ -24,13 +24,14 @@ impl Undoing<'_> {
         let has_children = self.input.tasks.values().any(|other| {
             other.parent_id == Some(self.task.id) && !other.is_deleted() && !self.removed.contains(&other.id)
         });
-        if foreign || has_children {
-            let reason = if foreign {
-                "it was changed in the hub since"
-            } else {
-                "it has subtasks that stay"
-            };
-            return Some(self.skip(SkipReason::ChangedSince.because(reason)));
+        let words = match (foreign, has_children, self.is_of_another_tool()) {
+            (true, ..) => Some("it was changed in the hub since"),
+            (_, true, _) => Some("it has subtasks that stay"),
+            (.., true) => Some("another tool had an item of its own for it, which stays"),
+            _ => None,
+        };
+        if let Some(words) = words {
+            return Some(self.skip(SkipReason::ChangedSince.because(words)));
         }
         let now = self.input.setting.now;
         let mut task = self.task.clone();
@@ -51,6 +52,21 @@ impl Undoing<'_> {
             unit,
             ..self.entry(PlannedAction::DeleteInHub)
         })
+    }
+
+    /// Whether another connection was joined with it that had its item before: no run of ours has made that one, and none is
+    /// to delete it.
+    fn is_of_another_tool(&self) -> bool {
+        let joined =
+            |link: &&Link| link.task_id == self.task.id && matches!(link.state, LinkState::Live | LinkState::Uncertain);
+        let made = |link: &Link| {
+            self.history.iter().any(|entry| {
+                entry.side == Side::External
+                    && entry.rule == Rule::Created
+                    && entry.connection_id == Some(link.connection_id)
+            })
+        };
+        self.input.elsewhere.iter().filter(joined).any(|link| !made(link))
     }
 
     /// An item of the tool that the run made goes again, unless somebody worked on it since.
