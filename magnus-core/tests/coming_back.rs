@@ -140,7 +140,7 @@ async fn what_the_tool_has_never_got_counts_as_work_when_it_deletes_the_item() {
 }
 
 #[tokio::test]
-async fn a_child_whose_parent_is_gone_is_not_worked_on_for_that() {
+async fn rule_23_a_child_whose_parent_is_gone_is_not_worked_on_for_that() {
     let toy = Toy::new("toy", Habits::exact());
     let bench = with(DeletionPolicy::Delete, vec![toy.clone()]).await;
     let (parent, child) = (toy.add("parent"), toy.add("child"));

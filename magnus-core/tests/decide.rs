@@ -2,8 +2,8 @@
 
 use magnus_core::connection::{Decoded, Encoded, FieldSupport, Translator};
 use magnus_core::model::{
-    Base, ConflictPolicy, Direction, ExternalId, Field, LocalBase, Refusal, RefusalCause, RemoteBase, RemoteField,
-    RemoteValue, Timestamp, Value,
+    Base, ConflictPolicy, ConnectionId, Direction, ExternalId, Field, Link, LocalBase, Mapping, ProjectId, Refusal,
+    RefusalCause, RemoteBase, RemoteField, RemoteTask, RemoteValue, TaskId, Timestamp, Value,
 };
 use magnus_core::reconcile::{FieldDecision, FieldInput, Lens, References, decide};
 
@@ -244,6 +244,21 @@ fn rule_23_a_computed_value_is_agreed_on_only_once_the_hub_has_it() {
         "held computed_by_tool",
         "without a base: a later run that may change the hub pulls it"
     );
+}
+
+/// Whether an item that the hub has deleted was worked on in the tool.
+#[test]
+fn rule_23_what_a_tool_computes_is_no_work_on_its_item() {
+    let now: Timestamp = "2026-11-22T12:00:00Z".parse().expect("an instant");
+    let mapping = Mapping::new(ConnectionId::generate(), 1.into(), "Alpha", ProjectId::generate());
+    let mut link = Link::new(&mapping, TaskId::generate(), 7.into(), now);
+    link.bases.insert(Field::DueDate, Base::agreed(local("a"), raw("A")));
+    let mut item = RemoteTask::new(7.into(), 1.into());
+    for (derived, moved) in [(true, false), (false, true)] {
+        let value = raw("B");
+        item.fields.insert(Field::DueDate, RemoteField { value, derived });
+        assert_eq!(link.moved_in_tool(&item), moved, "derived: {derived}");
+    }
 }
 
 /// What a person has set since the sides were joined goes out, also over what nobody can tell.

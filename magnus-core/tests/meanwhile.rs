@@ -343,3 +343,25 @@ async fn what_is_brought_back_while_it_is_archived_keeps_its_status() {
     assert_eq!(bench.store_task(task).await.status, Status::InProgress);
     assert_eq!(toy.value(id, Field::Status), Value::Status(Status::InProgress));
 }
+
+/// The hub is edited while its first edit is on its way, and the answer comes: the base is what was sent.
+#[tokio::test]
+async fn rule_3_what_is_edited_while_the_write_is_on_its_way_goes_out_next() {
+    for habits in [Habits::exact(), Habits::loose()] {
+        let toy = Toy::new("toy", habits);
+        let bench = Bench::new(vec![toy.clone()]).await;
+        let id = toy.add("task");
+        bench.sync(0).await;
+        let task = bench.task("task").await.id;
+        bench.edit(task, Field::Description, Value::text("first")).await;
+        let hub = Hub::new(Arc::new(bench.store.clone()));
+        meanwhile(&toy, move || {
+            let patch = [(Field::Description, Value::text("second"))].into_iter().collect();
+            let edit = hub.edit_task(task, patch).now_or_never();
+            edit.expect("the store in memory never waits").unwrap();
+        });
+        bench.settle().await;
+        assert_eq!(toy.value(id, Field::Description), Value::text("second"));
+        assert!(bench.conflicts().await.is_empty());
+    }
+}

@@ -596,3 +596,73 @@ async fn rule_20_a_task_whose_item_another_user_does_not_see_is_not_made_anew() 
     bench.settle().await;
     assert_eq!((toy.find("task"), bench.links(0).await.len()), (vec![id], 2));
 }
+
+/// The tool's parent is not known yet: it is no agreement on none, and is taken over once it is.
+#[tokio::test]
+async fn rule_7_what_could_not_be_told_is_taken_over_once_it_can() {
+    let (bench, toy) = one(Habits::exact()).await;
+    let (parent, child) = (toy.add("parent"), toy.add("child"));
+    let later = toy.add("later");
+    toy.state().unlisted.insert(parent);
+    toy.edit_raw(child, Field::Parent, parent.to_string().into());
+    bench.sync(0).await;
+    assert_eq!(bench.task("child").await.parent_id, None);
+    toy.edit_raw(later, Field::Parent, parent.to_string().into());
+    bench.sync(0).await;
+    assert_eq!(bench.task("later").await.parent_id, None);
+    toy.state().unlisted.clear();
+    toy.edit(parent, Field::Description, &Value::text("seen now"));
+    bench.settle().await;
+    let above = Some(bench.task("parent").await.id);
+    assert_eq!(
+        bench.task("child").await.parent_id,
+        above,
+        "unknown when it was taken over"
+    );
+    assert_eq!(bench.task("later").await.parent_id, above, "unknown when it changed");
+}
+
+/// A conflict is held, its item is not listed, and no version would refuse a write that was decided on what the tool no
+/// longer has.
+#[tokio::test]
+async fn rule_13_what_is_not_listed_is_not_unchanged_where_no_version_tells() {
+    let (bench, toy) = one(Habits {
+        versions: false,
+        ..Habits::exact()
+    })
+    .await;
+    let id = toy.add("task");
+    bench.sync(0).await;
+    let task = bench.task("task").await.id;
+    bench.edit(task, Field::Description, Value::text("ours")).await;
+    toy.edit(id, Field::Description, &Value::text("theirs"));
+    bench.sync(0).await;
+    toy.add("later");
+    bench.sync(0).await;
+    bench.edit(task, Field::Status, Value::Status(Status::Review)).await;
+    let request = RunRequest::new(bench.toys[0].1).trigger(Trigger::Ripple);
+    bench.try_request(request).await.unwrap();
+    assert_eq!(toy.value(id, Field::Status), Value::Status(Status::Review));
+    assert_eq!(toy.value(id, Field::Description), Value::text("theirs"));
+    assert_eq!(bench.conflicts().await[0].state, ConflictState::Open);
+}
+
+/// The hub takes its side of a conflict back: the tool's edit, which no list shows any more, is taken over.
+#[tokio::test]
+async fn rule_13_what_is_in_conflict_is_read_although_nothing_else_asks_for_it() {
+    let (bench, toy) = one(Habits::exact()).await;
+    let id = toy.add("task");
+    toy.edit(id, Field::Description, &Value::text("old"));
+    bench.sync(0).await;
+    let task = bench.task("task").await.id;
+    bench.edit(task, Field::Description, Value::text("ours")).await;
+    toy.edit(id, Field::Description, &Value::text("theirs"));
+    bench.sync(0).await;
+    toy.add("later");
+    bench.sync(0).await;
+    bench.edit(task, Field::Description, Value::text("old")).await;
+    let request = RunRequest::new(bench.toys[0].1).trigger(Trigger::Ripple);
+    bench.try_request(request).await.unwrap();
+    assert_eq!(bench.store_task(task).await.description.as_deref(), Some("theirs"));
+    assert_eq!(bench.conflicts().await[0].state, ConflictState::Closed);
+}

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use magnus_core::hub::{Finding, Hub};
 use magnus_core::model::{
-    DeletionPolicy, ExternalId, Field, IntentOperation, MatchPolicy, Priority, Rule, RunRequest, RunState, Side,
-    Status, Value,
+    ConflictPolicy, DeletionPolicy, ExternalId, Field, IntentOperation, MatchPolicy, Priority, Rule, RunRequest,
+    RunState, Side, Status, Value,
 };
 use magnus_core::store::{Changeset, Fence, HubStore, LinkStore, TaskStore, Unit};
 use support::bench::Bench;
@@ -469,4 +469,70 @@ async fn a_lost_update_is_not_believed_to_be_lost_at_once_where_the_tool_would_s
     bench.settle().await;
     assert_eq!(toy.value(id, Field::Title), Value::text("third"));
     assert_eq!(bench.store_task(task).await.title, "third");
+}
+
+/// The answer is lost, and the hub is edited again: what stands in the tool is ours, and no edit of the tool's.
+#[tokio::test]
+async fn rule_4_what_stands_there_as_it_was_sent_is_agreed_on() {
+    let (bench, toy) = one(Habits::exact()).await;
+    let id = toy.add("task");
+    bench.sync(0).await;
+    let task = bench.task("task").await.id;
+    bench.edit(task, Field::Title, Value::text("first")).await;
+    toy.state().mishaps = vec![Mishap::AnswerLost];
+    bench.sync(0).await;
+    bench.edit(task, Field::Title, Value::text("second")).await;
+    bench.settle().await;
+    assert_eq!(toy.value(id, Field::Title), Value::text("second"));
+    assert!(bench.conflicts().await.is_empty());
+}
+
+/// The answer is lost, and somebody sets back what was written: that goes on record before ours is sent again.
+#[tokio::test]
+async fn rule_4_what_was_set_back_meanwhile_is_on_record() {
+    let (bench, toy) = one(Habits::exact()).await;
+    let id = toy.add("task");
+    toy.edit(id, Field::Description, &Value::text("old"));
+    bench.sync(0).await;
+    let task = bench.task("task").await.id;
+    bench.edit(task, Field::Description, Value::text("ours")).await;
+    toy.state().mishaps = vec![Mishap::AnswerLost];
+    bench.sync(0).await;
+    assert_eq!(toy.value(id, Field::Description), Value::text("ours"));
+    toy.edit(id, Field::Description, &Value::text("old"));
+    bench.settle().await;
+    assert_eq!(toy.value(id, Field::Description), Value::text("ours"));
+    let kept: Vec<Value> = bench
+        .conflicts()
+        .await
+        .into_iter()
+        .map(|conflict| conflict.remote_value)
+        .collect();
+    assert_eq!(kept, [Value::text("old")]);
+}
+
+/// The hub wins, the answer is lost, and the item is gone before anybody looks: the loser is on record all the same.
+#[tokio::test]
+async fn rule_5_the_loser_of_a_lost_write_is_on_record_also_if_its_item_is_gone() {
+    let toy = Toy::new("toy", Habits::exact());
+    let bench = Bench::with(vec![toy.clone()], |settings| {
+        settings.options.conflicts = ConflictPolicy::HubWins;
+    })
+    .await;
+    let id = toy.add("task");
+    bench.sync(0).await;
+    let task = bench.task("task").await.id;
+    bench.edit(task, Field::Description, Value::text("ours")).await;
+    toy.edit(id, Field::Description, &Value::text("theirs"));
+    toy.state().mishaps = vec![Mishap::AnswerLost];
+    bench.sync(0).await;
+    toy.delete(id);
+    bench.settle().await;
+    let kept: Vec<Value> = bench
+        .conflicts()
+        .await
+        .into_iter()
+        .map(|conflict| conflict.remote_value)
+        .collect();
+    assert!(kept.contains(&Value::text("theirs")), "{kept:?}");
 }
