@@ -16,8 +16,8 @@ use crate::reconcile::{
 };
 use crate::store::{LinkWrite, Unit};
 
-/// A create that is not found is sent again only when this much time has passed since it can have been sent at the latest: a
-/// request's longest time and more, so that it cannot land after we looked.
+/// What was sent is believed not to have arrived only when this much time has passed since it can have been sent at the latest:
+/// a request's longest time and more, so that it cannot land after we looked.
 pub(super) const SETTLE_AFTER: chrono::TimeDelta = chrono::TimeDelta::seconds(60);
 
 /// What another user has sent is for a person once this much time has passed without that user's key.
@@ -92,7 +92,7 @@ impl Session {
                 left.len(),
             );
             self.hold(intent, reason).await
-        } else if self.is_on_its_way(intent).await? {
+        } else if self.leave_if_on_its_way(intent).await? {
             Ok(())
         } else if joined.is_some_and(|item| found.contains_key(item)) {
             self.commit_settled(intent, closing(intent, true)).await.map(drop)
@@ -174,8 +174,8 @@ impl Session {
         Ok(())
     }
 
-    /// Whether what was sent may still arrive. Then it is left for a later run.
-    pub(super) async fn is_on_its_way(&mut self, intent: &Intent) -> Result<bool, RunError> {
+    /// Leaves what may still arrive for a later run. Answers whether it did.
+    pub(super) async fn leave_if_on_its_way(&mut self, intent: &Intent) -> Result<bool, RunError> {
         let may_arrive = self.was_sent_within(intent, SETTLE_AFTER).await?;
         if may_arrive {
             let words = "it may still be on its way; a later run looks again";

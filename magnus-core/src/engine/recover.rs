@@ -118,7 +118,10 @@ impl Session {
             fates(&intent.fields, version.as_ref(), remote, &self.capabilities)
         });
         // A tool without versions takes what comes late as it takes anything else: over whatever was sent to it meanwhile.
-        if !self.capabilities.versions && !fates.values().all(Fate::has_arrived) && self.is_on_its_way(intent).await? {
+        if !self.capabilities.versions
+            && !fates.values().all(Fate::has_arrived)
+            && self.leave_if_on_its_way(intent).await?
+        {
             return Ok(());
         }
         let mut after = link.clone();
@@ -232,7 +235,7 @@ impl Session {
         match self.look_or_leave(intent, external_id, mapping).await? {
             Sight::Unsure(_) => {}
             Sight::There(remote) if !is_archived(intent, &remote) => {
-                if !self.is_on_its_way(intent).await? {
+                if !self.leave_if_on_its_way(intent).await? {
                     self.commit_settled(intent, closing(intent, false)).await?;
                 }
             }
